@@ -1,0 +1,6 @@
+"""Cameras, posed splats and the one function that turns them into pixels."""
+
+from splatalk.render.camera import Camera
+from splatalk.render.splats import Splats
+
+__all__ = ["Camera", "Splats"]
