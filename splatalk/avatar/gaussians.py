@@ -1,0 +1,55 @@
+"""The canonical Gaussians: what an avatar is made of before anything moves it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+PARAMETERS = ("means", "quats", "log_scales", "opacity_logits", "sh", "bone_logits")
+
+
+class Gaussians(nn.Module):
+    """N Gaussians in the canonical (head) frame: x to the subject's left, y down, z into the head, metres.
+
+    Args:
+        means: (N, 3) metres.
+        quats: (N, 4) wxyz, not necessarily normalised.
+        log_scales: (N, 3) natural logarithm of the standard deviations in metres.
+        opacity_logits: (N,).
+        sh: (N, K, 3) colour coefficients, see ``render.sh``.
+        bone_logits: (N,) logit of the head bone's weight; the torso bone has the rest.
+        dynamic: (N,) bool, whether the deformation network moves this Gaussian.
+    """
+
+    means: Tensor
+    quats: Tensor
+    log_scales: Tensor
+    opacity_logits: Tensor
+    sh: Tensor
+    bone_logits: Tensor
+    dynamic: Tensor
+
+    def __init__(
+        self,
+        means: Tensor,
+        quats: Tensor,
+        log_scales: Tensor,
+        opacity_logits: Tensor,
+        sh: Tensor,
+        bone_logits: Tensor,
+        dynamic: Tensor,
+    ) -> None:
+        super().__init__()
+        values = (means, quats, log_scales, opacity_logits, sh, bone_logits)
+        for name, value in zip(PARAMETERS, values, strict=True):
+            setattr(self, name, nn.Parameter(value.contiguous().float()))
+        self.register_buffer("dynamic", dynamic.bool())
+
+    def __len__(self) -> int:
+        return self.means.shape[0]
+
+    @classmethod
+    def empty(cls, n: int, sh_coefficients: int) -> Gaussians:
+        """Storage for ``n`` Gaussians, to be filled by ``load_state_dict``."""
+        z = torch.zeros
+        return cls(z(n, 3), z(n, 4), z(n, 3), z(n), z(n, sh_coefficients, 3), z(n), z(n, dtype=torch.bool))
