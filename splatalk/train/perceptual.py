@@ -51,9 +51,7 @@ class Lpips(nn.Module):
         super().__init__()
         convolutions, linear = read_weights(weights or assets.fetch("lpips_alex"))
         for i, (kernel, bias) in enumerate(convolutions):
-            self.register_buffer(
-                f"kernel{i}", kernel.contiguous(memory_format=torch.channels_last)
-            )
+            self.register_buffer(f"kernel{i}", kernel.contiguous(memory_format=torch.channels_last))
             self.register_buffer(f"bias{i}", bias)
             # The squared difference is weighted per channel; its root moves into the features, which saves a pass.
             self.register_buffer(f"root{i}", linear[i].sqrt().view(1, -1, 1, 1))
@@ -81,13 +79,9 @@ class Lpips(nn.Module):
             images: (B, 3, H, W) sRGB in 0..1.
         """
         if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < MIN_SIDE:
-            raise ValueError(
-                f"images must be (B, 3, H, W) with sides of {MIN_SIDE} or more, got {tuple(images.shape)}"
-            )
+            raise ValueError(f"images must be (B, 3, H, W) with sides of {MIN_SIDE} or more, got {tuple(images.shape)}")
         with torch.set_grad_enabled(torch.is_grad_enabled() and images.requires_grad):
-            x = (images * self.gain + self.offset).contiguous(
-                memory_format=torch.channels_last
-            )
+            x = (images * self.gain + self.offset).contiguous(memory_format=torch.channels_last)
             maps = []
             for i, (_, _, _, stride, padding, pooled) in enumerate(_LAYERS):
                 if pooled:
@@ -107,9 +101,7 @@ class Lpips(nn.Module):
     @staticmethod
     def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
         """(B,) distances from two results of ``features``; one of a single image is compared with every image of the other."""
-        layers = [
-            (x - y).square().sum(1).mean((1, 2)) for x, y in zip(a, b, strict=True)
-        ]
+        layers = [(x - y).square().sum(1).mean((1, 2)) for x, y in zip(a, b, strict=True)]
         return torch.stack(layers).sum(0)
 
 
@@ -134,15 +126,9 @@ def read_weights(path: Path) -> tuple[list[tuple[Tensor, Tensor]], list[Tensor]]
         convolutions, linear = [], []
         for i, (out, inside, size, *_) in enumerate(_LAYERS):
             layer = tree["AlexNet_0"][f"Conv_{i}"]
-            kernel = _shaped(layer["kernel"], (size, size, inside, out)).permute(
-                3, 2, 0, 1
-            )
+            kernel = _shaped(layer["kernel"], (size, size, inside, out)).permute(3, 2, 0, 1)
             convolutions.append((kernel, _shaped(layer["bias"], (out,))))
-            linear.append(
-                _shaped(
-                    tree[f"NetLinLayer_{i}"]["Conv_0"]["kernel"], (1, 1, out, 1)
-                ).reshape(out)
-            )
+            linear.append(_shaped(tree[f"NetLinLayer_{i}"]["Conv_0"]["kernel"], (1, 1, out, 1)).reshape(out))
         if min(float(w.min()) for w in linear) < 0:
             raise ValueError("a channel weight is negative")
         return convolutions, linear
@@ -171,9 +157,7 @@ class _Type:
 
     def to_numpy(self) -> np.dtype:
         if self.name not in ("f2", "f4", "f8") or self.order not in ("<", ">", "="):
-            raise ValueError(
-                f"arrays of type {self.order}{self.name} are not expected here"
-            )
+            raise ValueError(f"arrays of type {self.order}{self.name} are not expected here")
         return np.dtype(self.order + self.name)
 
 
@@ -186,9 +170,7 @@ class _Array:
         _, shape, kind, fortran, data = state
         if not isinstance(kind, _Type) or not isinstance(data, bytes):
             raise TypeError("an array is not stored as plain numbers")
-        self.array = np.frombuffer(data, kind.to_numpy()).reshape(
-            shape, order="F" if fortran else "C"
-        )
+        self.array = np.frombuffer(data, kind.to_numpy()).reshape(shape, order="F" if fortran else "C")
 
 
 def _empty_array(*_: object) -> _Array:
@@ -201,9 +183,6 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == "numpy" and name in ("ndarray", "dtype"):
             return _Array if name == "ndarray" else _Type
-        if (
-            module in ("numpy.core.multiarray", "numpy._core.multiarray")
-            and name == "_reconstruct"
-        ):
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return _empty_array
         raise pickle.UnpicklingError(f"it names {module}.{name}")

@@ -39,21 +39,13 @@ def metric(weights: Path) -> Lpips:
 def pairs() -> tuple[torch.Tensor, torch.Tensor]:
     """Three pairs without a random generator: waves against noise-free changes of them, (3, 3, 80, 96)."""
     y, x = torch.meshgrid(torch.arange(80.0), torch.arange(96.0), indexing="ij")
-    waves = (
-        torch.stack([torch.sin(x / 7 + c) * torch.cos(y / 5 - 2 * c) for c in range(3)])
-        * 0.4
-        + 0.5
-    )
+    waves = torch.stack([torch.sin(x / 7 + c) * torch.cos(y / 5 - 2 * c) for c in range(3)]) * 0.4 + 0.5
     coarse = torch.nn.functional.avg_pool2d(waves[None], 9, 1, 4)[0]
-    changed = torch.stack(
-        [waves.roll(2, 2), coarse, (waves + 0.2 * torch.sin(x * y)).clamp(0, 1)]
-    )
+    changed = torch.stack([waves.roll(2, 2), coarse, (waves + 0.2 * torch.sin(x * y)).clamp(0, 1)])
     return waves.expand(3, -1, -1, -1), changed
 
 
-def lpips_package(
-    metric: Lpips, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> torch.nn.Module:
+def lpips_package(metric: Lpips, weights: Path, monkeypatch: pytest.MonkeyPatch) -> torch.nn.Module:
     """The lpips package's network; torchvision, which it only takes AlexNet from, is stood in for."""
     convolutions, _ = read_weights(weights)
     layers: list[torch.nn.Module] = []
@@ -65,9 +57,7 @@ def lpips_package(
             *((4, 2), (1, 2), (1, 1))[min(i, 2)],
         )
         conv.load_state_dict({"weight": kernel, "bias": bias})
-        layers += [conv, torch.nn.ReLU()] + (
-            [torch.nn.MaxPool2d(3, 2)] if i in (0, 1, 4) else []
-        )
+        layers += [conv, torch.nn.ReLU()] + ([torch.nn.MaxPool2d(3, 2)] if i in (0, 1, 4) else [])
     alexnet = types.SimpleNamespace(features=torch.nn.Sequential(*layers))
     models = types.ModuleType("torchvision.models")
     models.alexnet = lambda pretrained=True: alexnet  # type: ignore[attr-defined]
@@ -84,15 +74,11 @@ def lpips_package(
         return package.LPIPS(net="alex", verbose=False)
 
 
-def test_equals_the_lpips_package(
-    metric: Lpips, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equals_the_lpips_package(metric: Lpips, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = lpips_package(metric, weights, monkeypatch)
     _, linear = read_weights(weights)
     for ours, layer in zip(linear, theirs.lins, strict=True):
-        their_weight = (
-            dict(layer.named_parameters())["model.1.weight"].detach().flatten()
-        )
+        their_weight = dict(layer.named_parameters())["model.1.weight"].detach().flatten()
         torch.testing.assert_close(ours, their_weight, rtol=0, atol=0)
     noise = torch.Generator().manual_seed(4)
     a, b = (
@@ -105,9 +91,7 @@ def test_equals_the_lpips_package(
             torch.testing.assert_close(metric(x, y), expected, rtol=2e-5, atol=1e-6)
 
 
-def test_gradient_equals_the_lpips_package(
-    metric: Lpips, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gradient_equals_the_lpips_package(metric: Lpips, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = lpips_package(metric, weights, monkeypatch)
     target, image = pairs()
     mine, other = image.clone().requires_grad_(), image.clone().requires_grad_()
@@ -152,9 +136,7 @@ class _Evil:
         return (open, ("evil.txt", "w"))
 
 
-def test_a_pickle_that_names_code_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pickle_that_names_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "evil.ckpt").write_bytes(pickle.dumps({"AlexNet_0": _Evil()}))
     with pytest.raises(AssetError, match="it names"):
@@ -181,13 +163,9 @@ def test_other_arrays_are_refused(tmp_path: Path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 255))
-def test_damaged_files_are_refused(
-    tmp_path_factory: pytest.TempPathFactory, junk: bytes, at: int, value: int
-) -> None:
+def test_damaged_files_are_refused(tmp_path_factory: pytest.TempPathFactory, junk: bytes, at: int, value: int) -> None:
     stream = io.BytesIO()
-    pickle.Pickler(stream, protocol=3).dump(
-        {"AlexNet_0": {"Conv_0": {"kernel": np.zeros((11, 11), np.float32)}}}
-    )
+    pickle.Pickler(stream, protocol=3).dump({"AlexNet_0": {"Conv_0": {"kernel": np.zeros((11, 11), np.float32)}}})
     data = bytearray(stream.getvalue())
     data[at % len(data)] = value
     path = tmp_path_factory.getbasetemp() / "damaged.ckpt"
