@@ -1,0 +1,61 @@
+# make demo   sets everything up, enrols the sample capture and lets it speak; says where the files are
+# make test   sets everything up and runs lint, types and tests
+# make clean  removes what `make demo` made; `make distclean` removes the environment too
+#
+# Needs Python 3.11 with venv, a C++ compiler and make. PYTHON=… chooses another interpreter, OUT=… another folder.
+# Every step is kept: a second run does only what is missing, and an interrupted enrolment resumes.
+
+PYTHON ?= python3.11
+PRESET ?= demo
+OUT    ?= out
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+BUILT  := pyproject.toml constraints.txt $(shell find cuda_ext -type f)
+PINNED := PIP_CONSTRAINT=$(abspath constraints.txt) PIP_BUILD_CONSTRAINT=$(abspath constraints.txt) PIP_DISABLE_PIP_VERSION_CHECK=1
+
+.PHONY: demo test setup clean distclean
+.DELETE_ON_ERROR:
+
+demo: $(OUT)/ada.avatar $(OUT)/ada_speaks.mp4 $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png
+	@echo
+	@echo "The avatar           $(OUT)/ada.avatar"
+	@echo "speaking new words   $(OUT)/ada_speaks.mp4"
+	@echo "frames of that film  $(OUT)/ada_speaks.png"
+	@echo "seen from around     $(OUT)/ada_orbit.mp4"
+	@echo "contact sheet        $(OUT)/ada_views.png"
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+setup: $(READY)
+
+$(READY): $(BUILT)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "splatalk needs Python 3.11 to 3.13. Install one and run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PINNED) $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# The environment is an order-only prerequisite: a new build of the code does not train the avatar again.
+$(OUT)/ada.avatar: captures/ada_sample.mp4 | $(READY)
+	$(BIN)/splatalk enroll captures/ada_sample.mp4 --output $@ --preset $(PRESET) --force \
+	  --consent "A synthetic person made for this project; nobody's likeness."
+
+$(OUT)/ada_speaks.mp4: $(OUT)/ada.avatar captures/ada_speech.wav
+	$(BIN)/splatalk speak $(OUT)/ada.avatar --audio captures/ada_speech.wav --output $@ --sheet $(OUT)/ada_speaks.png
+
+$(OUT)/ada_orbit.mp4: $(OUT)/ada.avatar captures/ada_speech.wav
+	$(BIN)/splatalk render $(OUT)/ada.avatar --audio captures/ada_speech.wav --orbit --output $@
+
+$(OUT)/ada_views.png: $(OUT)/ada.avatar
+	$(BIN)/splatalk render $(OUT)/ada.avatar --views --output $@
+
+clean:
+	rm -rf $(OUT)/ada.avatar $(OUT)/ada.avatar.work $(OUT)/ada_speaks.mp4 $(OUT)/ada_speaks.png $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png
+
+distclean: clean
+	rm -rf $(VENV) build
