@@ -1,7 +1,7 @@
 """Names for MediaPipe's 478 face landmarks: triangles, contours, the mirror image, which points move with the skull.
 
-The triangles come from the order of MediaPipe's public FACE_LANDMARKS_TESSELATION edges (three edges a triangle), turned
-so that (b - a) × (c - a) points out of the face in the head frame (x to the subject's left, y down, z into the head).
+The triangles come from the order of MediaPipe's public FACE_LANDMARKS_TESSELATION edges (three edges a triangle),
+turned so that (b - a) × (c - a) points out of the face in the head frame (x to the subject's left, y down, z into the head).
 Left and right are the subject's.
 """
 
@@ -155,8 +155,8 @@ def _strip(upper: tuple[int, ...], lower: tuple[int, ...]) -> list[tuple[int, in
     out = []
     for k in range(len(upper) - 1):
         a, b, c, d = upper[k], upper[k + 1], lower[k], lower[k + 1]
-        out += [(a, b, c)] if a != c else []
-        out += [(b, d, c)] if b != d else []
+        out += [(a, c, b)] if a != c else []
+        out += [(b, c, d)] if b != d else []
     return out
 
 
