@@ -1,7 +1,7 @@
 """LPIPS v0.1 on AlexNet features (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features", eq. 1).
 
-The same numbers as the ``lpips`` package's, without torchvision. Weights come from the asset ``lpips_alex``: a pickle of nested
-dictionaries of numpy arrays, which is read without letting it name any code.
+The same numbers as the ``lpips`` package's, without torchvision. Weights come from the asset ``lpips_alex``: a pickle
+of nested dictionaries of numpy arrays, which is read without letting it name any code.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ class Lpips(nn.Module):
     Raises:
         AssetError: the file is missing, damaged or holds something else.
     """
+
+    gain: Tensor
+    offset: Tensor
 
     def __init__(self, weights: Path | None = None) -> None:
         super().__init__()
@@ -100,7 +103,7 @@ class Lpips(nn.Module):
 
     @staticmethod
     def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
-        """(B,) distances from two results of ``features``; one of a single image is compared with every image of the other."""
+        """(B,) distances from two results of ``features``; that of a single image is compared with all of the other."""
         layers = [(x - y).square().sum(1).mean((1, 2)) for x, y in zip(a, b, strict=True)]
         return torch.stack(layers).sum(0)
 
@@ -178,7 +181,7 @@ def _empty_array(*_: object) -> _Array:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Knows numbers, text, dictionaries and arrays. Any other name in the pickle is an error, so nothing in it can execute."""
+    """Knows numbers, text, dictionaries and arrays. Any other name is an error: nothing in the pickle can execute."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "numpy" and name in ("ndarray", "dtype"):
