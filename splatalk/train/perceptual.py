@@ -22,12 +22,13 @@ MIN_SIDE = 35
 """Smallest image side, pixels, that leaves the last layers something to look at."""
 
 # (out, in, kernel, stride, padding, max-pool before it) of AlexNet's five convolutions.
-_LAYERS = (
+_LAYERS: tuple[tuple[int, int, int, int, int, bool], ...] = (
     (64, 3, 11, 4, 2, False),
     (192, 64, 5, 1, 2, True),
     (384, 192, 3, 1, 1, True),
+    (256, 384, 3, 1, 1, False),
+    (256, 256, 3, 1, 1, False),
 )
-_LAYERS += ((256, 384, 3, 1, 1, False), (256, 256, 3, 1, 1, False))
 # LPIPS centres images in -1..1 by these; folded here into one scale and shift for images in 0..1.
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 

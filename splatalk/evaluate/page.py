@@ -1,0 +1,134 @@
+"""The report as one HTML page that needs nothing else: pictures inside, no script, no address outside it."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from splatalk import files
+from splatalk.evaluate.catalogue import ARROWS, BY_KEY, COVERAGE, HEADLINES, METRICS, RECORDING_ROW
+from splatalk.evaluate.pictures import DIFFERENCE_GAIN, Picture
+from splatalk.evaluate.plot import plot
+from splatalk.evaluate.report import Report
+
+_STYLE = Path(__file__).with_name("page.css")
+
+
+def write(report: Report, frames: Sequence[Picture], mouths: Picture | None, out: Path) -> None:
+    """Write ``index.html``, ``report.json`` and ``frames/*.jpg`` into the folder ``out``, each whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    for picture in [*frames, *([mouths] if mouths else [])]:
+        _write(out / "frames" / f"{picture.name}.jpg", picture.jpeg)
+    _write(out / "index.html", page(report, frames, mouths).encode())
+    _write(out / "report.json", report.to_json().encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with files.atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def page(report: Report, frames: Sequence[Picture], mouths: Picture | None) -> str:
+    """The whole page as text."""
+    name = html.escape(report.avatar_name)
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8"/>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"/>",
+        f"<title>{name}: evaluation</title><style>{_STYLE.read_text()}</style></head><body>",
+        f"<h1>{name}</h1>",
+        f'<p class="quiet">{html.escape(_subtitle(report))}</p>',
+        _tiles(report),
+        *(_mouth_section(report, mouths)),
+        *(_frame_section(report, frames)),
+        "<h2>All figures</h2>",
+        _table(report),
+        "<h2>How it was measured</h2>",
+        *(f"<p>{html.escape(text)}</p>" for text in (COVERAGE, RECORDING_ROW, *report.notes)),
+        _facts(report),
+        "</body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _subtitle(report: Report) -> str:
+    span = f"{len(report.frames)} held-out frames"
+    if report.frames:
+        span += f" between {report.frames[0] / report.fps:.1f} s and {(report.frames[-1] + 1) / report.fps:.1f} s"
+    size = f"{report.width}×{report.height}"
+    return f"Compared with {report.capture_name}, {span}, {size}, mouth driven by {report.mouth}."
+
+
+def _tiles(report: Report) -> str:
+    items = []
+    for metric in (BY_KEY[key] for key in HEADLINES if key in report.avatar):
+        value = f"{metric.shown(report.avatar[metric.key])} <small>{metric.unit}</small>"
+        items.append(f"<li><small>{html.escape(metric.label)} {ARROWS[metric.better]}</small><b>{value}</b></li>")
+    return f'<ul class="tiles">{"".join(items)}</ul>'
+
+
+def _mouth_section(report: Report, mouths: Picture | None) -> list[str]:
+    times = [frame / report.fps for frame in report.frames]
+    curves = {
+        label: report.curves[key]
+        for label, key in (("avatar", "opening_avatar"), ("recording", "opening_recording"))
+        if key in report.curves
+    }
+    parts = ["<h2>Mouth opening</h2>", plot(times, curves, "Mouth opening over time", "share of face height")]
+    if mouths is not None:
+        parts.append(
+            f'<figure class="scroll">{_image(mouths)}<figcaption>{html.escape(mouths.caption)}</figcaption></figure>'
+        )
+    return parts
+
+
+def _frame_section(report: Report, frames: Sequence[Picture]) -> list[str]:
+    if not frames:
+        return []
+    heads = ("recording", "avatar", f"difference, {DIFFERENCE_GAIN}×")
+    parts = [
+        "<h2>Frames, worst first</h2>",
+        '<div class="three">' + "".join(f"<span>{h}</span>" for h in heads) + "</div>",
+    ]
+    parts += [f"<figure>{_image(p)}<figcaption>{html.escape(p.caption)}</figcaption></figure>" for p in frames]
+    if "psnr_full" in report.curves:
+        times = [frame / report.fps for frame in report.frames]
+        parts.append(plot(times, {"PSNR, full frame": report.curves["psnr_full"]}, "PSNR over time", "dB"))
+    return parts
+
+
+def _image(picture: Picture) -> str:
+    data = base64.b64encode(picture.jpeg).decode()
+    size = f'width="{picture.width}" height="{picture.height}"'
+    return f'<img {size} alt="{html.escape(picture.caption, quote=True)}" src="data:image/jpeg;base64,{data}"/>'
+
+
+def _table(report: Report) -> str:
+    rows = ['<tr><th></th><th class="n">avatar</th><th class="n">recording</th><th></th><th>what it means</th></tr>']
+    group = ""
+    for metric in METRICS:
+        if metric.key not in report.avatar:
+            continue
+        if metric.group != group:
+            group = metric.group
+            rows.append(f'<tr class="group"><th colspan="5">{group}</th></tr>')
+        own, theirs = metric.shown(report.avatar[metric.key]), metric.shown(report.recording.get(metric.key))
+        rows.append(
+            f'<tr><td class="label">{html.escape(metric.label)} {ARROWS[metric.better]}</td><td class="n">{own}</td>'
+            f'<td class="n">{theirs}</td><td>{html.escape(metric.unit)}</td>'
+            f'<td class="m">{html.escape(metric.meaning)}</td></tr>'
+        )
+    legend = "↑ higher is better, ↓ lower is better, ≈ the closer to the recording the better."
+    return f'<div class="wide"><table>{"".join(rows)}</table></div><p class="quiet">{legend}</p>'
+
+
+def _facts(report: Report) -> str:
+    items = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in report.machine.items())
+    return f"<dl>{items}</dl>"
