@@ -35,12 +35,32 @@ class Preset:
     planes: Literal["hash", "dense"] = "hash"
     attention: Literal["agent", "mha"] = "mha"
     decoder: Literal["kan", "mlp"] = "mlp"
-    sh_degree: int = 1
+    levels: int = 12
+    """Resolutions of the hash triplane."""
+    log2_table: int = 14
+    """Entries of each hash table, as a power of two."""
+    initial_gaussians: int = 22_000
     max_gaussians: int = 30_000
 
     # --- how long it is trained
-    static_iterations: int = 2_000
+    static_iterations: int = 1_500
+    """Steps in which the tracked face surface moves the Gaussians and only they learn."""
+    motion_iterations: int = 400
+    """Steps that teach the network the tracked motion, without drawing."""
     speech_iterations: int = 4_000
+    """Steps in which the network moves the Gaussians and everything learns."""
+    densify_every: int = 150
+    densify_share: float = 0.06
+    """Most Gaussians that one round adds, as a share of those present."""
+    densify_until: float = 0.6
+    """No new Gaussians after this share of all steps."""
+    perceptual_from: float = 0.4
+    """Share of the speech stage after which face patches are compared by LPIPS too."""
+    perceptual_every: int = 2
+    patch: int = 128
+    """Edge of such a patch, pixels."""
+    checkpoint_every: int = 500
+    preview_every: int = 500
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; ``preset_from_mapping`` reads it back exactly."""

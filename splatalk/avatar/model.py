@@ -1,0 +1,157 @@
+"""An avatar: canonical Gaussians, the network that moves them, the rig, and what was recorded with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from splatalk.avatar.audio_encoder import AudioEncoder, MouthBasis
+from splatalk.avatar.controls import UPPER_SHAPES, Controls
+from splatalk.avatar.gaussians import Gaussians
+from splatalk.avatar.network import Deformation, Offsets
+from splatalk.avatar.rig import blend_bones, quat_multiply
+from splatalk.render.camera import Camera
+from splatalk.render.splats import Splats
+
+BLINK = (8, 9)
+"""Rows of eyeBlinkLeft and eyeBlinkRight among the 52."""
+
+
+@dataclasses.dataclass
+class Tokens:
+    """The conditioning of one frame, as tensors: mouth (C,), upper (23,), eyes (6,), pose (9,), speech (T, dim) or None."""
+
+    mouth: Tensor
+    upper: Tensor
+    eyes: Tensor
+    pose: Tensor
+    speech: Tensor | None
+
+
+class Avatar(nn.Module):
+    """A person who can be posed and drawn.
+
+    Args:
+        gaussians: canonical Gaussians.
+        deformation: the network that moves them.
+        mouth_basis: linear basis of mouth shapes; ``Controls.mouth`` holds its coefficients.
+        audio_encoder: speech features to mouth coefficients and speech tokens, or None for a silent avatar.
+        curves_to_mouth: (53, C) linear map from the 52 curves and 1 to mouth coefficients.
+        camera: the capture camera, which defines the world frame.
+        rest_head, rest_torso: (4, 4) canonical to world, the person looking ahead.
+        plate: (H, W, 3) uint8 background.
+        meta: JSON-able facts: version, preset, consent, provenance, training summary.
+    """
+
+    def __init__(
+        self,
+        gaussians: Gaussians,
+        deformation: Deformation,
+        mouth_basis: MouthBasis,
+        audio_encoder: AudioEncoder | None,
+        curves_to_mouth: Tensor,
+        camera: Camera,
+        rest_head: np.ndarray,
+        rest_torso: np.ndarray,
+        plate: np.ndarray,
+        meta: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.gaussians = gaussians
+        self.deformation = deformation
+        self.mouth_basis = mouth_basis
+        self.audio_encoder = audio_encoder
+        self.camera = camera
+        self.rest_head, self.rest_torso = rest_head, rest_torso
+        self.plate = plate
+        self.meta = meta
+        self.register_buffer("curves_to_mouth", curves_to_mouth.float())
+        self.curves_to_mouth: Tensor
+        self._features: Tensor | None = None
+
+    @property
+    def fps(self) -> float:
+        return float(self.meta["fps"])
+
+    @property
+    def n_gaussians(self) -> int:
+        return len(self.gaussians)
+
+    @property
+    def head_centre(self) -> np.ndarray:
+        """(3,) where the head is in the world at rest, metres: what an orbit turns around."""
+        return np.asarray(self.rest_head[:3, 3], dtype=np.float64)
+
+    def pose(self, controls: Controls) -> Splats:
+        """The person as ``controls`` say, in the world frame. No gradient; features are computed once and kept."""
+        with torch.no_grad():
+            if self._features is None:
+                self._features = self.deformation.features(self.gaussians.means[self.gaussians.dynamic])
+            tokens = self.tokens(controls)
+            return self.splats(self.offsets(tokens, self._features), controls.head_pose, controls.torso_pose)
+
+    def forget_features(self) -> None:
+        """Call after changing the Gaussians or the network."""
+        self._features = None
+
+    def tokens(self, controls: Controls) -> Tokens:
+        """Controls as tensors. Without ``controls.mouth`` the mouth comes from the sound, or rests."""
+        speech, heard = None, None
+        if controls.speech is not None and self.audio_encoder is not None:
+            code, tokens = self.audio_encoder(torch.as_tensor(controls.speech, dtype=torch.float32)[None])
+            heard, speech = code[0], tokens[0]
+        if controls.mouth is not None:
+            mouth = torch.as_tensor(controls.mouth, dtype=torch.float32)
+        else:
+            mouth = heard if heard is not None else self.curves_to_mouth[-1]
+        return self.conditioning(mouth, speech, controls)
+
+    def conditioning(self, mouth: Tensor, speech: Tensor | None, controls: Controls) -> Tokens:
+        """The tokens other than the mouth's own come straight from ``controls``."""
+        expression = torch.as_tensor(controls.expression, dtype=torch.float32)
+        gaze = torch.as_tensor(controls.gaze, dtype=torch.float32)
+        return Tokens(
+            mouth=mouth,
+            upper=expression[list(UPPER_SHAPES)],
+            eyes=torch.cat((expression[list(BLINK)], gaze * 2.0)),
+            pose=torch.as_tensor(self._pose_code(controls.head_pose, controls.torso_pose)),
+            speech=speech,
+        )
+
+    def offsets(self, tokens: Tokens, features: Tensor) -> Offsets:
+        """Offsets of the dynamic Gaussians, whose query features (M, dim) are ``features``."""
+        t = self.deformation.tokens(tokens.mouth, tokens.upper, tokens.eyes, tokens.pose, tokens.speech)
+        return self.deformation(features, t)
+
+    def splats(self, offsets: Offsets | None, head_pose: np.ndarray | Tensor, torso_pose: np.ndarray | Tensor) -> Splats:
+        """Canonical Gaussians plus the offsets of the dynamic ones, carried into the world by the two bones."""
+        g = self.gaussians
+        means, quats, log_scales, logits, sh = g.means, g.quats, g.log_scales, g.opacity_logits, g.sh
+        if offsets is not None:
+            rows = torch.nonzero(g.dynamic)[:, 0]
+            turn = torch.cat((torch.ones_like(offsets.rotation[:, :1]), 0.5 * offsets.rotation), -1)
+            means = means.index_add(0, rows, offsets.means)
+            quats = quats.index_copy(0, rows, quat_multiply(turn, quats[rows]))
+            log_scales = log_scales.index_add(0, rows, offsets.log_scales)
+            logits = logits.index_add(0, rows, offsets.opacity_logits)
+            sh = torch.cat((sh[:, :1].index_add(0, rows, offsets.color[:, None]), sh[:, 1:]), 1)
+        head = torch.as_tensor(head_pose, dtype=torch.float32)
+        torso = torch.as_tensor(torso_pose, dtype=torch.float32)
+        means, quats = blend_bones(means, quats, g.bone_logits.sigmoid(), head, torso)
+        return Splats(means, quats, log_scales.exp(), logits.sigmoid(), sh)
+
+    def _pose_code(self, head_pose: np.ndarray, torso_pose: np.ndarray) -> np.ndarray:
+        """(9,) float32: head turned and moved from rest, and head turned from the torso; about -1..1."""
+        turned = _rotation_vector(head_pose[:3, :3] @ self.rest_head[:3, :3].T)
+        moved = (head_pose[:3, 3] - self.rest_head[:3, 3]) / 0.1
+        neck = _rotation_vector(torso_pose[:3, :3].T @ head_pose[:3, :3])
+        return np.concatenate((turned * 2.0, moved, neck * 2.0)).astype(np.float32)
+
+
+def _rotation_vector(r: np.ndarray) -> np.ndarray:
+    """Sine-weighted rotation axis (3,) of a rotation below 90 degrees; smooth at zero."""
+    return 0.5 * np.array([r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]])

@@ -1,0 +1,242 @@
+"""The deformation network: canonical position and this frame's tokens in, offsets of every Gaussian attribute out.
+
+Structure after EGSTalker (arXiv 2510.08587): a multi-resolution hash triplane gives each Gaussian a feature, that feature
+is the query of a spatial-audio attention over a handful of tokens, and a small decoder turns the result into offsets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from splatalk.kernels.hash_triplane import HashTriplaneSpec, hash_triplane
+
+N_UPPER = 23
+"""Upper-face blendshapes; the rest of the 52 belong to the mouth."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """The method's choices as switches.
+
+    Args:
+        planes: ``hash`` (multi-resolution hash triplane) or ``dense`` (two dense resolutions, product over planes).
+        attention: ``mha`` (every Gaussian attends to every token) or ``agent`` (through a few agent tokens).
+        decoder: ``mlp`` or ``kan``.
+        dim: width of features and tokens.
+        heads: attention heads.
+        agents: agent tokens, for ``attention="agent"``.
+        levels, log2_table, base_resolution, max_resolution: of the hash triplane.
+        mouth_dim: C, coefficients of the mouth basis.
+        speech_tokens: T, tokens the speech encoder gives; 0 without one.
+    """
+
+    planes: Literal["hash", "dense"] = "hash"
+    attention: Literal["mha", "agent"] = "mha"
+    decoder: Literal["mlp", "kan"] = "mlp"
+    dim: int = 64
+    heads: int = 2
+    agents: int = 16
+    levels: int = 12
+    log2_table: int = 14
+    base_resolution: int = 16
+    max_resolution: int = 384
+    mouth_dim: int = 12
+    speech_tokens: int = 0
+
+
+@dataclasses.dataclass
+class Offsets:
+    """What deformation adds to M Gaussians: means (M, 3) metres, rotation (M, 3) axis-angle radians, log_scales (M, 3),
+    opacity_logits (M,), color (M, 3) on the constant SH coefficient."""
+
+    means: Tensor
+    rotation: Tensor
+    log_scales: Tensor
+    opacity_logits: Tensor
+    color: Tensor
+
+
+OFFSET_UNITS = (0.01, 0.3, 0.3, 1.0, 0.5)
+"""Size of one unit of the decoder's output: metres, radians, log-scale, logit, SH colour."""
+
+
+class HashPlanes(nn.Module):
+    """Multi-resolution hash triplane over the box of the moving Gaussians, see ``kernels.hash_triplane``."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.spec = HashTriplaneSpec.geometric(
+            config.levels, config.base_resolution, config.max_resolution, 2**config.log2_table
+        )
+        self.tables = nn.Parameter(torch.empty(self.spec.table_shape).uniform_(-1e-2, 1e-2))
+        self.width = self.spec.width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(M, 3) in 0..1 -> (M, width)."""
+        return hash_triplane(x, self.tables, self.spec)
+
+
+class DensePlanes(nn.Module):
+    """Two dense plane resolutions, features multiplied over the planes (K-Planes, arXiv 2301.10241, eq. 2)."""
+
+    CHANNELS = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grids = nn.ParameterList(nn.Parameter(torch.empty(3, self.CHANNELS, r, r)) for r in (64, 128))
+        for grid in self.grids:
+            nn.init.uniform_(grid, 0.1, 0.5)
+        self.width = self.CHANNELS * len(self.grids)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(M, 3) in 0..1 -> (M, width)."""
+        pairs = torch.stack((x[:, [0, 1]], x[:, [1, 2]], x[:, [0, 2]])) * 2 - 1  # (3, M, 2)
+        features = [F.grid_sample(g, pairs[:, :, None], align_corners=True)[..., 0].prod(0).T for g in self.grids]
+        return torch.cat(features, -1)
+
+
+class KanLayer(nn.Module):
+    """A Kolmogorov-Arnold layer with Gaussian radial bases on a fixed grid (KAN, arXiv 2404.19756, eq. 2.10 with
+    radial functions in place of splines)."""
+
+    def __init__(self, inputs: int, outputs: int, bases: int = 6) -> None:
+        super().__init__()
+        self.register_buffer("centres", torch.linspace(-2.0, 2.0, bases), persistent=False)
+        self.centres: Tensor
+        self.width = 4.0 / (bases - 1)
+        self.base = nn.Linear(inputs, outputs)
+        self.spline = nn.Linear(inputs * bases, outputs, bias=False)
+        nn.init.normal_(self.spline.weight, std=0.1 / math.sqrt(inputs * bases))
+
+    def forward(self, x: Tensor) -> Tensor:
+        bumps = torch.exp(-(((x[..., None] - self.centres) / self.width) ** 2))
+        return self.base(F.silu(x)) + self.spline(bumps.flatten(-2))
+
+
+class Attention(nn.Module):
+    """Cross-attention of Gaussians (queries) to tokens (keys and values).
+
+    The query projection is folded into the keys and the output projection into the values: with T tokens and H heads
+    that leaves two products with a (dim, H*T) matrix, exact, and cheap because T is small.
+    """
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
+
+    def folded(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens (T, dim) -> score matrix (dim, H*T), score bias (H*T,), value matrix (H*T, dim)."""
+        t, dim = tokens.shape
+        d = dim // self.heads
+        k = self.key(tokens).view(t, self.heads, d)
+        v = self.value(tokens).view(t, self.heads, d)
+        scale = d**-0.5
+        score = torch.einsum("thd,hdc->cht", k, self.query.weight.view(self.heads, d, dim)) * scale
+        bias = torch.einsum("thd,hd->ht", k, self.query.bias.view(self.heads, d)) * scale
+        value = torch.einsum("thd,chd->htc", v, self.out.weight.view(dim, self.heads, d))
+        return score.flatten(1), bias.flatten(), value.flatten(0, 1)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """(M, dim) queries, (T, dim) tokens -> (M, dim)."""
+        score, bias, value = self.folded(tokens)
+        weight = torch.addmm(bias, x, score).view(x.shape[0], self.heads, -1).softmax(-1)
+        return torch.addmm(self.out.bias, weight.flatten(1), value)
+
+
+class AgentAttention(nn.Module):
+    """Attention through agent tokens (Agent Attention, arXiv 2312.08874, eq. 3): agents gather from the tokens, then
+    Gaussians read from the agents. The agents are learned, so the second step's weights do not change over time."""
+
+    def __init__(self, dim: int, heads: int, agents: int) -> None:
+        super().__init__()
+        self.agents = nn.Parameter(torch.randn(agents, dim) * 0.5)
+        self.gather = Attention(dim, heads)
+        self.read_query, self.read_key = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        values = self.gather(self.agents, tokens)
+        scale = x.shape[-1] ** -0.5
+        keys = self.read_key(self.agents)
+        score = torch.addmm(keys @ self.read_query.bias, x, self.read_query.weight.T @ keys.T) * scale
+        return score.softmax(-1) @ values
+
+
+class TokenEncoder(nn.Module):
+    """Everything that drives one frame, as tokens: speech, mouth, upper face, eyes, head pose and a null token."""
+
+    MOUTH_TOKENS = 2
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        dim = config.dim
+
+        def embed(inputs: int, tokens: int = 1) -> nn.Sequential:
+            return nn.Sequential(nn.Linear(inputs, dim), nn.SiLU(), nn.Linear(dim, dim * tokens))
+
+        self.mouth = embed(config.mouth_dim, self.MOUTH_TOKENS)
+        self.upper = embed(N_UPPER)
+        self.eyes = embed(6)
+        self.pose = embed(9)
+        self.null = nn.Parameter(torch.randn(1, dim) * 0.1)
+        self.no_speech = nn.Parameter(torch.randn(1, dim) * 0.1)
+
+    def forward(self, mouth: Tensor, upper: Tensor, eyes: Tensor, pose: Tensor, speech: Tensor | None) -> Tensor:
+        """mouth (C,), upper (23,), eyes (6,), pose (9,), speech tokens (T, dim) or None -> (T', dim)."""
+        dim = self.null.shape[-1]
+        tokens = [
+            self.mouth(mouth).view(-1, dim),
+            self.upper(upper)[None],
+            self.eyes(eyes)[None],
+            self.pose(pose)[None],
+            self.null,
+            self.no_speech if speech is None else speech,
+        ]
+        return torch.cat(tokens)
+
+
+class Deformation(nn.Module):
+    """Canonical positions and tokens -> Offsets."""
+
+    box: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.register_buffer("box", torch.tensor([[-0.15] * 3, [0.15] * 3]))
+        self.planes = HashPlanes(config) if config.planes == "hash" else DensePlanes()
+        self.encode = nn.Sequential(nn.Linear(self.planes.width, dim), nn.SiLU(), nn.Linear(dim, dim))
+        if config.attention == "agent":
+            self.attention: nn.Module = AgentAttention(dim, config.heads, config.agents)
+        else:
+            self.attention = Attention(dim, config.heads)
+        self.tokens = TokenEncoder(config)
+        outputs = 13
+        if config.decoder == "kan":
+            self.decoder = nn.Sequential(KanLayer(dim, 32), KanLayer(32, outputs))
+        else:
+            self.decoder = nn.Sequential(
+                nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, outputs)
+            )
+            nn.init.normal_(self.decoder[-1].weight, std=1e-3)
+            nn.init.zeros_(self.decoder[-1].bias)
+
+    def features(self, means: Tensor) -> Tensor:
+        """Query features (M, dim) of canonical positions (M, 3); they do not change over time and may be cached."""
+        low, high = self.box
+        x = ((means - low) / (high - low)).clamp(0.0, 1.0)
+        return self.encode(self.planes(x))
+
+    def forward(self, features: Tensor, tokens: Tensor) -> Offsets:
+        """Features (M, dim) from ``features``, tokens (T, dim) from ``self.tokens`` -> Offsets of M Gaussians."""
+        raw = self.decoder(features + self.attention(features, tokens))
+        means, rotation, log_scales, opacity, color = raw.split((3, 3, 3, 1, 3), -1)
+        u = OFFSET_UNITS
+        return Offsets(means * u[0], rotation * u[1], log_scales * u[2], opacity[:, 0] * u[3], color * u[4])

@@ -1,0 +1,72 @@
+"""Performance to frames: pose the avatar, draw it, one picture at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+
+from splatalk.avatar.controls import Performance
+from splatalk.avatar.model import Avatar
+from splatalk.errors import UserError
+from splatalk.render.camera import Camera
+from splatalk.render.rasterize import rasterize
+
+
+def play(
+    avatar: Avatar,
+    performance: Performance,
+    camera: Camera | None = None,
+    background: str | None = "plate",
+    size: tuple[int, int] | None = None,
+    backend: str = "auto",
+) -> Iterator[np.ndarray]:
+    """Draw every frame of a performance.
+
+    Args:
+        camera: where to look from; None is the capture camera.
+        background: ``plate`` (the recorded background), a colour like ``#e8e8e8``, or None for black.
+        size: (width, height) of the pictures, pixels; None keeps the camera's.
+        backend: see ``render.backends``.
+
+    Yields:
+        (H, W, 3) uint8 sRGB pictures.
+
+    Raises:
+        UserError: the background is no colour; BackendError: the backend cannot run here.
+    """
+    camera = camera or avatar.camera
+    if size is not None:
+        camera = camera.resized(*size)
+    behind = background_image(avatar, background, camera)
+    for i in range(len(performance)):
+        splats = avatar.pose(performance.frame(i))
+        with torch.no_grad():
+            image = rasterize(splats, camera, behind, backend=backend).image
+        yield to_uint8(image)
+
+
+def background_image(avatar: Avatar, background: str | None, camera: Camera) -> torch.Tensor:
+    """(3,) colour or (H, W, 3) plate, 0..1."""
+    if background is None:
+        return torch.zeros(3)
+    if background == "plate":
+        plate = avatar.plate
+        if plate.shape[:2] != (camera.height, camera.width):
+            plate = cv2.resize(plate, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+        return torch.from_numpy(np.ascontiguousarray(plate)).float() / 255.0
+    text = background.removeprefix("#")
+    try:
+        channels = bytes.fromhex(text)
+    except ValueError:
+        channels = b""
+    if len(channels) != 3:
+        raise UserError(f"{background!r} is no background.", "Use plate, or a colour such as #e8e8e8.")
+    return torch.tensor(list(channels)).float() / 255.0
+
+
+def to_uint8(image: torch.Tensor) -> np.ndarray:
+    """(H, W, 3) 0..1 to 0..255, rounded."""
+    return image.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).numpy()

@@ -1,0 +1,254 @@
+"""Where the Gaussians start: dense on the tracked face, behind the lips, and inside the matte at a plausible depth.
+
+One camera says nothing about the depth of hair, neck and shoulders, so those pixels are inflated from the silhouette
+like a balloon and made to meet the face. Everything is in the canonical frame (metres, y down, z into the head).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import cv2
+import numpy as np
+import torch
+from scipy import ndimage
+
+from splatalk.avatar.face_mesh import CHIN, FACE_OVAL, FACE_TRIANGLES, LIPS_INNER
+from splatalk.avatar.gaussians import Gaussians
+from splatalk.capture.dataset import Capture
+from splatalk.train.binding import Binding
+
+SH_C0 = 0.28209479177387814
+HEAD_RADIUS, TORSO_RADIUS = 0.08, 0.12
+HEAD_RIM, TORSO_RIM = 0.01, 0.04
+HEAD_BULGE, TORSO_BULGE = 0.09, 0.10
+"""The balloon, metres: how far from the silhouette it is full, the depth of its rim, how far it comes forward."""
+DYNAMIC_REACH = 0.035
+"""Gaussians this close to the face surface are moved by the network, metres."""
+
+
+@dataclasses.dataclass
+class Points:
+    """Candidates for Gaussians: positions (N, 3), spacing (N,) metres, colours (N, 3) 0..1, bindings, moved or not (N,)."""
+
+    positions: np.ndarray
+    spacing: np.ndarray
+    colors: np.ndarray
+    corners: np.ndarray
+    weights: np.ndarray
+    dynamic: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: list[Points]) -> Points:
+        names = [f.name for f in dataclasses.fields(cls)]
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+
+
+def initialise(capture: Capture, count: int, seed: int) -> tuple[Gaussians, Binding]:
+    """About ``count`` canonical Gaussians for a capture, and their bindings to the face mesh."""
+    rng = np.random.default_rng(seed)
+    ref = capture.reference_frame
+    image = capture.frame(ref).astype(np.float32) / 255.0
+    matte = capture.matte(ref)
+    face_step, body_step = _steps(capture, matte, count)
+    face = _face_points(capture, image, face_step, rng)
+    mouth = _mouth_points(capture, face_step, rng)
+    body = _matte_points(capture, image, matte, body_step, face_step, rng)
+    points = Points.joined([face, mouth, body])
+    return _as_gaussians(capture, points), Binding(
+        torch.from_numpy(points.corners).long(), torch.from_numpy(points.weights).float()
+    )
+
+
+def _steps(capture: Capture, matte: np.ndarray, count: int) -> tuple[float, float]:
+    """Grid steps in pixels on the face and elsewhere; the face gets 1.4 times the density of the rest."""
+    area = float((matte > 0.5).sum())
+    face = float(_face_mask(capture).sum())
+    step = math.sqrt((area - face + 2.0 * face) / max(count, 1))
+    return step / math.sqrt(2.0), step
+
+
+def _project(capture: Capture, canonical: np.ndarray, frame: int) -> np.ndarray:
+    """Canonical points (N, 3) to pixels (N, 2) with the head pose of ``frame``."""
+    world = canonical @ capture.tracks.head_pose[frame, :3, :3].T + capture.tracks.head_pose[frame, :3, 3]
+    c = capture.camera
+    return np.stack((c.fx * world[:, 0] / world[:, 2] + c.cx, c.fy * world[:, 1] / world[:, 2] + c.cy), -1)
+
+
+def _sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Bilinear colours (N, 3) at pixels (N, 2)."""
+    at = (pixels - 0.5).astype(np.float32)
+    return cv2.remap(image, at[:, :1], at[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+
+
+def _face_mask(capture: Capture) -> np.ndarray:
+    """(H, W) bool, pixels of the reference frame that the face mesh covers."""
+    mask = np.zeros((capture.height, capture.width), np.uint8)
+    corners = capture.tracks.landmarks[capture.reference_frame][FACE_TRIANGLES]
+    for triangle in corners:
+        cv2.fillConvexPoly(mask, np.round(triangle).astype(np.int32), 1)
+    return mask > 0
+
+
+def _metres_per_pixel(capture: Capture) -> float:
+    return float(capture.tracks.head_pose[capture.reference_frame, 2, 3] / capture.camera.fx)
+
+
+def _face_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
+    """Points spread over the personal face surface by area, coloured from the frame that sees them best."""
+    neutral = capture.tracks.neutral
+    spacing = step * _metres_per_pixel(capture)
+    corners = neutral[FACE_TRIANGLES]
+    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=-1)
+    n = max(int(area.sum() / spacing**2), 100)
+    # Stratified over cumulated area, so neighbours do not clump.
+    picks = np.searchsorted(np.cumsum(area) / area.sum(), (np.arange(n) + rng.random(n)) / n).clip(0, len(area) - 1)
+    r1, r2 = np.sqrt(rng.random(n)), rng.random(n)
+    weights = np.stack((1 - r1, r1 * (1 - r2), r1 * r2), -1).astype(np.float32)
+    rows = FACE_TRIANGLES[picks]
+    positions = (neutral[rows] * weights[..., None]).sum(1)
+    colors = _face_colors(capture, rows, weights, image)
+    return Points(
+        positions, np.full(n, spacing, np.float32), colors, rows, weights, np.ones(n, bool)
+    )
+
+
+def _face_colors(capture: Capture, rows: np.ndarray, weights: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Each point's colour from the reference frame or, where that sees it edge-on, from a frame turned towards it."""
+    tracks = capture.tracks
+    train = capture.train_frames()
+    yaw = tracks.head_pose[train, 0, 2]
+    frames = [capture.reference_frame, int(train[yaw.argmax()]), int(train[yaw.argmin()])]
+    corners = tracks.neutral[rows]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-12
+    normal *= -np.sign(normal[:, 2:3] + 1e-9)  # outwards is towards the camera, -z
+    best, colors = np.full(len(rows), -np.inf), np.zeros((len(rows), 3), np.float32)
+    for k, frame in enumerate(frames):
+        facing = -(normal @ tracks.head_pose[frame, :3, :3].T)[:, 2] + (0.15 if k == 0 else 0.0)
+        picture = image if k == 0 else capture.frame(frame).astype(np.float32) / 255.0
+        points = (tracks.landmarks_head[frame][rows] * weights[..., None]).sum(1)
+        better = facing > best
+        colors[better] = _sample(picture, _project(capture, points, frame))[better]
+        best = np.maximum(best, facing)
+    return colors
+
+
+def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Points:
+    """Two sheets behind the closed lips: teeth, and the dark behind them. The lower half follows the chin."""
+    neutral = capture.tracks.neutral
+    lips = neutral[LIPS_INNER]
+    centre, half_width = lips.mean(0), 0.5 * np.ptp(lips[:, 0]) * 0.9
+    spacing = step * _metres_per_pixel(capture)
+    parts = []
+    for behind, color in ((0.008, (0.55, 0.42, 0.40)), (0.018, (0.22, 0.12, 0.11))):
+        x, y = np.meshgrid(np.arange(-half_width, half_width, spacing), np.arange(-0.012, 0.016, spacing))
+        flat = np.stack((x.ravel(), y.ravel()), -1) + rng.normal(0, 0.2 * spacing, (x.size, 2))
+        curve = 0.012 * (flat[:, 0] / half_width) ** 2  # the dental arch falls back at the sides
+        positions = np.column_stack((flat, behind + curve)) + centre
+        lower = (flat[:, 1] > 0).astype(np.float32)
+        weights = np.zeros((len(flat), 3), np.float32)
+        weights[:, 0] = 0.7 * lower
+        rows = np.full((len(flat), 3), CHIN)
+        parts.append(
+            Points(
+                positions, np.full(len(flat), spacing, np.float32), np.tile(np.float32(color), (len(flat), 1)),
+                rows, weights, np.ones(len(flat), bool),
+            )
+        )  # fmt: skip
+    return Points.joined(parts)
+
+
+def _matte_points(
+    capture: Capture, image: np.ndarray, matte: np.ndarray, step: float, face_step: float, rng: np.random.Generator
+) -> Points:
+    """Pixels of the person that the face mesh does not cover, lifted to the inflated depth."""
+    depth = _inflated_depth(capture, matte)
+    covered = ndimage.binary_erosion(_face_mask(capture), iterations=2)
+    ys, xs = np.mgrid[0.5 : capture.height : step, 0.5 : capture.width : step]
+    pixels = np.stack((xs.ravel(), ys.ravel()), -1) + rng.uniform(-0.3 * step, 0.3 * step, (xs.size, 2))
+    pixels = pixels.clip(0, (capture.width - 1, capture.height - 1))
+    cell = pixels.astype(int)
+    pixels = pixels[(matte[cell[:, 1], cell[:, 0]] > 0.4) & ~covered[cell[:, 1], cell[:, 0]]]
+    cell = pixels.astype(int)
+    c, pose = capture.camera, capture.tracks.head_pose[capture.reference_frame]
+    z = depth[cell[:, 1], cell[:, 0]]
+    world = np.stack(((pixels[:, 0] - c.cx) / c.fx * z, (pixels[:, 1] - c.cy) / c.fy * z, z), -1)
+    positions = (world - pose[:3, 3]) @ pose[:3, :3]
+    nearest, distance = _nearest_landmark(capture.tracks.neutral, positions)
+    weights = np.zeros((len(positions), 3), np.float32)
+    weights[:, 0] = np.exp(-((distance / 0.015) ** 2))
+    rows = np.repeat(nearest[:, None], 3, 1)
+    return Points(
+        positions, np.full(len(positions), step * _metres_per_pixel(capture), np.float32), _sample(image, pixels),
+        rows, weights, distance < DYNAMIC_REACH,
+    )  # fmt: skip
+
+
+def _nearest_landmark(neutral: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.spatial import cKDTree
+
+    distance, rows = cKDTree(neutral[:468]).query(points)
+    return rows, distance
+
+
+def _inflated_depth(capture: Capture, matte: np.ndarray) -> np.ndarray:
+    """(H, W) world depth, metres: a balloon inside the silhouette that meets the face mesh where it ends."""
+    ref = capture.reference_frame
+    pose, scale = capture.tracks.head_pose[ref], _metres_per_pixel(capture)
+    person = np.pad(matte > 0.5, ((1, 1), (1, 1)), mode="edge")  # the picture's border is no silhouette
+    inside = ndimage.distance_transform_edt(person)[1:-1, 1:-1] * scale
+    chin = capture.tracks.landmarks[ref, CHIN, 1] * scale
+    rows = (np.arange(capture.height) + 0.5) * scale
+    torso = 1.0 / (1.0 + np.exp(-(rows - chin - 0.05) / 0.02))[:, None]
+
+    def mix(head: float, low: float) -> np.ndarray:
+        return (1 - torso) * head + torso * low
+
+    full = np.minimum(inside / mix(HEAD_RADIUS, TORSO_RADIUS), 1.0)
+    depth = pose[2, 3] + mix(HEAD_RIM, TORSO_RIM) - mix(HEAD_BULGE, TORSO_BULGE) * np.sqrt(1 - (1 - full) ** 2)
+    face, known = _face_depth(capture)
+    away, (iy, ix) = ndimage.distance_transform_edt(~known, return_indices=True)
+    hole = _hull_mask(capture) & ~known
+    near = np.where(hole, 1.0, np.exp(-away * scale / 0.02))
+    return near * (face[iy, ix] + np.where(hole, 0.004, 0.0)) + (1 - near) * depth
+
+
+def _face_depth(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) depth of the face mesh in the reference frame, metres, and where it is known."""
+    ref = capture.reference_frame
+    pose = capture.tracks.head_pose[ref]
+    z = (capture.tracks.landmarks_head[ref] @ pose[:3, :3].T + pose[:3, 3])[:, 2]
+    pixels = capture.tracks.landmarks[ref]
+    depth = np.full((capture.height, capture.width), np.inf, np.float32)
+    for row in FACE_TRIANGLES[np.argsort(-z[FACE_TRIANGLES].mean(1))]:  # far to near, the near one stays
+        cv2.fillConvexPoly(depth, np.round(pixels[row]).astype(np.int32), float(z[row].mean()))
+    return depth, np.isfinite(depth)
+
+
+def _hull_mask(capture: Capture) -> np.ndarray:
+    """(H, W) bool, inside the outline of the face: eyes and mouth are holes of the mesh, not of the person."""
+    mask = np.zeros((capture.height, capture.width), np.uint8)
+    oval = capture.tracks.landmarks[capture.reference_frame][list(FACE_OVAL)]
+    cv2.fillPoly(mask, [np.round(oval).astype(np.int32)], 1)
+    return mask > 0
+
+
+def _as_gaussians(capture: Capture, points: Points) -> Gaussians:
+    n = len(points.positions)
+    sh = np.zeros((n, 1, 3), np.float32)
+    sh[:, 0] = (points.colors - 0.5) / SH_C0
+    quats = np.tile(np.float32([1, 0, 0, 0]), (n, 1))
+    chin = capture.tracks.neutral[CHIN, 1]
+    bone = (chin + 0.045 - points.positions[:, 1]) / 0.012
+    t = torch.from_numpy
+    return Gaussians(
+        means=t(points.positions.astype(np.float32)),
+        quats=t(quats),
+        log_scales=t(np.log(0.6 * points.spacing)[:, None].repeat(3, 1).astype(np.float32)),
+        opacity_logits=torch.full((n,), 1.0),
+        sh=t(sh),
+        bone_logits=t(bone.clip(-6, 6).astype(np.float32)),
+        dynamic=t(points.dynamic),
+    )

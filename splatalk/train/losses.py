@@ -1,0 +1,102 @@
+"""What a rendered frame is compared by."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from splatalk.kernels.ssim import ssim
+from splatalk.train.perceptual import MIN_SIDE, Lpips
+
+
+@dataclasses.dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms of the training loss; the first two after 3D Gaussian Splatting, eq. 7."""
+
+    l1: float = 0.8
+    ssim: float = 0.2
+    matte: float = 0.1
+    mouth: float = 1.0
+    face: float = 0.5
+    perceptual: float = 0.05
+    offsets: float = 0.01
+    thin: float = 0.1
+
+
+@dataclasses.dataclass
+class Target:
+    """One recorded frame.
+
+    Args:
+        image: (H, W, 3) 0..1.
+        matte: (H, W) 0..1, where the person is.
+        face_box, mouth_box: x0, y0, x1, y1 in whole pixels.
+    """
+
+    image: Tensor
+    matte: Tensor
+    face_box: tuple[int, int, int, int]
+    mouth_box: tuple[int, int, int, int]
+
+
+def photometric(image: Tensor, target: Target, weights: LossWeights) -> Tensor:
+    """L1 and SSIM over the frame, and L1 again over the face and over the mouth."""
+    loss = weights.l1 * (image - target.image).abs().mean() + weights.ssim * (1.0 - ssim(image, target.image))
+    for weight, box in ((weights.face, target.face_box), (weights.mouth, target.mouth_box)):
+        if weight > 0:
+            loss = loss + weight * _share(image, box) * (crop(image, box) - crop(target.image, box)).abs().mean()
+    return loss
+
+
+def silhouette(alpha: Tensor, target: Target) -> Tensor:
+    """Mean absolute difference of rendered and recorded coverage."""
+    return (alpha - target.matte).abs().mean()
+
+
+def thinness(scales: Tensor, limit: float = 10.0) -> Tensor:
+    """How far the longest axis exceeds ``limit`` times the middle one: needles look wrong from new views."""
+    axes = scales.sort(-1).values
+    return (axes[:, 2] / axes[:, 1].clamp_min(1e-6) - limit).clamp_min(0.0).mean()
+
+
+class PatchPerceptual:
+    """LPIPS on one square patch of the face.
+
+    Args:
+        side: edge of the patch, pixels.
+    """
+
+    def __init__(self, side: int) -> None:
+        self.side = max(side, MIN_SIDE)
+        self.metric = Lpips()
+
+    def __call__(self, image: Tensor, target: Target, where: tuple[float, float]) -> Tensor:
+        """``where`` (0..1, 0..1) places the patch inside the face box."""
+        box = self._place(image, target.face_box, where)
+        a, b = (crop(x, box).permute(2, 0, 1)[None] for x in (image, target.image))
+        with torch.no_grad():
+            wanted = self.metric.features(b)
+        return self.metric.distance(self.metric.features(a), wanted).mean()
+
+    def _place(
+        self, image: Tensor, box: tuple[int, int, int, int], where: tuple[float, float]
+    ) -> tuple[int, int, int, int]:
+        h, w = image.shape[:2]
+        side = min(self.side, h, w)
+        x = round(box[0] + where[0] * (box[2] - box[0]) - side / 2)
+        y = round(box[1] + where[1] * (box[3] - box[1]) - side / 2)
+        x, y = min(max(x, 0), w - side), min(max(y, 0), h - side)
+        return x, y, x + side, y + side
+
+
+def crop(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+    """(H, W, 3) cut to a box."""
+    x0, y0, x1, y1 = box
+    return image[y0:y1, x0:x1]
+
+
+def _share(image: Tensor, box: tuple[int, int, int, int]) -> float:
+    """Square root of the box's share of the picture: between a term per pixel and a term per box."""
+    return ((box[2] - box[0]) * (box[3] - box[1]) / (image.shape[0] * image.shape[1])) ** 0.5
