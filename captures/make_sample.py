@@ -24,7 +24,7 @@ def cut_clip(source: Path, target: Path, seconds: float) -> int:
     """Copy the first ``seconds`` of ``source``; returns the number of video frames copied."""
     with av.open(str(source)) as reader, av.open(str(target), "w", options={"movflags": "+faststart"}) as writer:
         video, sound = reader.streams.video[0], reader.streams.audio[0]
-        pairs = {video.index: writer.add_stream_from_template(video), sound.index: writer.add_stream_from_template(sound)}
+        pairs = {s.index: writer.add_stream_from_template(s) for s in (video, sound)}
         assert video.average_rate is not None
         packets = [p for p in reader.demux(video, sound) if p.size]
         pictures = [p for p in packets if p.stream is video]
