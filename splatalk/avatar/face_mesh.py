@@ -1,7 +1,8 @@
 """Names for MediaPipe's 478 face landmarks: triangles, contours, the mirror image, which points move with the skull.
 
 The triangles come from the order of MediaPipe's public FACE_LANDMARKS_TESSELATION edges (three edges a triangle),
-turned so that (b - a) × (c - a) points out of the face in the head frame (x to the subject's left, y down, z into the head).
+turned so that (b - a) × (c - a) points out of the face in the head frame (x to the subject's left, y down, z into
+the head).
 Left and right are the subject's.
 """
 

@@ -1,8 +1,8 @@
 """The ``.avatar`` file: one safetensors file whose header carries JSON. Nothing in it can execute.
 
-Tensors: the model's parameters and buffers under their module names, ``rest_head`` and ``rest_torso`` (4, 4), and
-``plate_png`` (bytes of the background picture). Header key ``splatalk``: format version, camera, network and speech
-configuration, and ``meta`` (consent, provenance, training summary). See docs/formats.md.
+Tensors: the model's parameters and buffers under their module names, ``mouth_basis.*``, ``manner.*``, ``rest_head`` and
+``rest_torso`` (4, 4), and ``plate_png`` (bytes of the background picture). Header key ``splatalk``: format version,
+camera, network and speech configuration, and ``meta`` (consent, provenance, training summary). See docs/formats.md.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def save(avatar: Avatar, path: Path) -> None:
     tensors |= {f"mouth_basis.{k}": v.contiguous() for k, v in avatar.mouth_basis.tensors().items()}
     tensors["rest_head"] = torch.from_numpy(np.asarray(avatar.rest_head, dtype=np.float64))
     tensors["rest_torso"] = torch.from_numpy(np.asarray(avatar.rest_torso, dtype=np.float64))
+    tensors |= {f"manner.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in avatar.manner.items()}
     png = cv2.imencode(".png", cv2.cvtColor(avatar.plate, cv2.COLOR_RGB2BGR))[1]
     tensors["plate_png"] = torch.from_numpy(png.ravel().copy())
     header = {
@@ -84,7 +85,9 @@ def _guarded(path: Path, read: Callable[[], Any]) -> Any:
     except FormatError:
         raise
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror or error}.", "Check the file's permissions.") from error
+        raise FormatError(
+            f"{path} cannot be read: {error.strerror or error}.", "Check the file's permissions."
+        ) from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, cv2.error) as error:
         raise FormatError(
             f"{path} is not a complete .avatar file ({type(error).__name__}).",
@@ -121,7 +124,9 @@ def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Avatar:
     picture = cv2.imdecode(tensors.pop("plate_png").numpy(), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError("the background picture is damaged")
-    basis = {k.removeprefix("mouth_basis."): tensors.pop(k) for k in list(tensors) if k.startswith("mouth_basis.")}
+    basis = _take(tensors, "mouth_basis.")
+    manner = {k: v.numpy() for k, v in _take(tensors, "manner.").items()}
+    _check_manner(manner)
     avatar = Avatar(
         gaussians=Gaussians.empty(means.shape[0], sh.shape[1]),
         deformation=Deformation(NetworkConfig(**header["network"])),
@@ -132,7 +137,21 @@ def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Avatar:
         rest_head=tensors.pop("rest_head").numpy(),
         rest_torso=tensors.pop("rest_torso").numpy(),
         plate=cv2.cvtColor(picture, cv2.COLOR_BGR2RGB),
+        manner=manner,
         meta=header["meta"],
     )
     avatar.load_state_dict(tensors)
     return avatar.eval().requires_grad_(False)
+
+
+def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Remove the tensors whose name starts with ``prefix`` and give them without it."""
+    return {k.removeprefix(prefix): tensors.pop(k) for k in list(tensors) if k.startswith(prefix)}
+
+
+def _check_manner(manner: dict[str, np.ndarray]) -> None:
+    n = manner["head_pose"].shape[0]
+    shapes = {"head_pose": (n, 4, 4), "torso_pose": (n, 4, 4), "expression": (n, 52), "gaze": (n, 4)}
+    for name, shape in shapes.items():
+        if manner[name].shape != shape or n == 0:
+            raise ValueError(f"manner.{name} must be {shape}, got {manner[name].shape}")

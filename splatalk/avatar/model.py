@@ -23,7 +23,7 @@ BLINK = (8, 9)
 
 @dataclasses.dataclass
 class Tokens:
-    """The conditioning of one frame, as tensors: mouth (C,), upper (23,), eyes (6,), pose (9,), speech (T, dim) or None."""
+    """The conditioning of one frame: mouth (C,), upper (23,), eyes (6,), pose (9,), speech (T, dim) or None."""
 
     mouth: Tensor
     upper: Tensor
@@ -44,6 +44,8 @@ class Avatar(nn.Module):
         camera: the capture camera, which defines the world frame.
         rest_head, rest_torso: (4, 4) canonical to world, the person looking ahead.
         plate: (H, W, 3) uint8 background.
+        manner: how the person moves when speaking: head_pose and torso_pose (M, 4, 4), expression (M, 52) without
+            the mouth, gaze (M, 4), float32.
         meta: JSON-able facts: version, preset, consent, provenance, training summary.
     """
 
@@ -58,6 +60,7 @@ class Avatar(nn.Module):
         rest_head: np.ndarray,
         rest_torso: np.ndarray,
         plate: np.ndarray,
+        manner: dict[str, np.ndarray],
         meta: dict[str, Any],
     ) -> None:
         super().__init__()
@@ -68,6 +71,7 @@ class Avatar(nn.Module):
         self.camera = camera
         self.rest_head, self.rest_torso = rest_head, rest_torso
         self.plate = plate
+        self.manner = manner
         self.meta = meta
         self.register_buffer("curves_to_mouth", curves_to_mouth.float())
         self.curves_to_mouth: Tensor
@@ -127,7 +131,9 @@ class Avatar(nn.Module):
         t = self.deformation.tokens(tokens.mouth, tokens.upper, tokens.eyes, tokens.pose, tokens.speech)
         return self.deformation(features, t)
 
-    def splats(self, offsets: Offsets | None, head_pose: np.ndarray | Tensor, torso_pose: np.ndarray | Tensor) -> Splats:
+    def splats(
+        self, offsets: Offsets | None, head_pose: np.ndarray | Tensor, torso_pose: np.ndarray | Tensor
+    ) -> Splats:
         """Canonical Gaussians plus the offsets of the dynamic ones, carried into the world by the two bones."""
         g = self.gaussians
         means, quats, log_scales, logits, sh = g.means, g.quats, g.log_scales, g.opacity_logits, g.sh

@@ -1,7 +1,7 @@
 """The deformation network: canonical position and this frame's tokens in, offsets of every Gaussian attribute out.
 
-Structure after EGSTalker (arXiv 2510.08587): a multi-resolution hash triplane gives each Gaussian a feature, that feature
-is the query of a spatial-audio attention over a handful of tokens, and a small decoder turns the result into offsets.
+Structure after EGSTalker (arXiv 2510.08587): a multi-resolution hash triplane gives each Gaussian a feature, that
+feature is the query of a spatial-audio attention over a handful of tokens, and a small decoder makes offsets of it.
 """
 
 from __future__ import annotations

@@ -60,9 +60,9 @@ def densify(
         opacity = gaussians.opacity_logits.sigmoid()
         size = gaussians.log_scales.exp().amax(1)
         keep = torch.nonzero((opacity > MIN_OPACITY) & (size < 0.08))[:, 0]
-        room = max(min(budget - len(keep), int(share * len(keep))), 0)
-        strength = (pull.mean() * (pull.seen > 0))[keep]
-        grown = keep[strength.topk(min(room, len(keep))).indices]
+        strength = pull.mean()[keep]
+        room = min(budget - len(keep), int(share * len(keep)), int((strength > 0).sum()))
+        grown = keep[strength.topk(max(room, 0)).indices]
         split = size[grown] > SPLIT_PIXELS * pixel
         child = {n: getattr(gaussians, n)[grown].clone() for n in PARAMETERS}
         noise = torch.randn((len(grown), 3), generator=generator) * size[grown, None]

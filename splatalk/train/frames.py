@@ -79,7 +79,7 @@ def read_target(capture: Capture, frame: int) -> Target:
 
 
 def padded_box(points: np.ndarray, pad: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Whole-pixel box around points (N, 2), grown by ``pad`` of its longer side, inside a picture of ``size`` (w, h)."""
+    """Whole-pixel box around points (N, 2), grown by ``pad`` of its longer side, inside a ``size`` (w, h) picture."""
     low, high = points.min(0), points.max(0)
     grow = pad * float((high - low).max())
     x0, y0 = np.floor(low - grow).astype(int).clip(0)

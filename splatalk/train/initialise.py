@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from splatalk.avatar.face_mesh import CHIN, FACE_OVAL, FACE_TRIANGLES, LIPS_INNER
+from splatalk.avatar.face_mesh import CHIN, EYE_TRIANGLES, FACE_TRIANGLES, LIPS_INNER, MOUTH_TRIANGLES
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.capture.dataset import Capture
 from splatalk.train.binding import Binding
@@ -24,13 +24,15 @@ HEAD_RADIUS, TORSO_RADIUS = 0.08, 0.12
 HEAD_RIM, TORSO_RIM = 0.01, 0.04
 HEAD_BULGE, TORSO_BULGE = 0.09, 0.10
 """The balloon, metres: how far from the silhouette it is full, the depth of its rim, how far it comes forward."""
+EYE_DEPTH = 0.003
+"""How far the visible eye lies behind the lids, metres."""
 DYNAMIC_REACH = 0.035
 """Gaussians this close to the face surface are moved by the network, metres."""
 
 
 @dataclasses.dataclass
 class Points:
-    """Candidates for Gaussians: positions (N, 3), spacing (N,) metres, colours (N, 3) 0..1, bindings, moved or not (N,)."""
+    """Gaussians to be: positions (N, 3), spacing (N,) metres, colours (N, 3) 0..1, bindings, moved or not (N,)."""
 
     positions: np.ndarray
     spacing: np.ndarray
@@ -54,8 +56,9 @@ def initialise(capture: Capture, count: int, seed: int) -> tuple[Gaussians, Bind
     face_step, body_step = _steps(capture, matte, count)
     face = _face_points(capture, image, face_step, rng)
     mouth = _mouth_points(capture, face_step, rng)
-    body = _matte_points(capture, image, matte, body_step, face_step, rng)
-    points = Points.joined([face, mouth, body])
+    eyes = _eye_points(capture, image, face_step, rng)
+    body = _matte_points(capture, image, matte, body_step, rng)
+    points = Points.joined([face, mouth, eyes, body])
     return _as_gaussians(capture, points), Binding(
         torch.from_numpy(points.corners).long(), torch.from_numpy(points.weights).float()
     )
@@ -83,9 +86,11 @@ def _sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def _face_mask(capture: Capture) -> np.ndarray:
-    """(H, W) bool, pixels of the reference frame that the face mesh covers."""
+    """(H, W) bool, pixels of the reference frame that the face covers, eyes and mouth included."""
     mask = np.zeros((capture.height, capture.width), np.uint8)
-    corners = capture.tracks.landmarks[capture.reference_frame][FACE_TRIANGLES]
+    corners = capture.tracks.landmarks[capture.reference_frame][
+        np.concatenate((FACE_TRIANGLES, EYE_TRIANGLES, MOUTH_TRIANGLES))
+    ]
     for triangle in corners:
         cv2.fillConvexPoly(mask, np.round(triangle).astype(np.int32), 1)
     return mask > 0
@@ -95,23 +100,38 @@ def _metres_per_pixel(capture: Capture) -> float:
     return float(capture.tracks.head_pose[capture.reference_frame, 2, 3] / capture.camera.fx)
 
 
-def _face_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
-    """Points spread over the personal face surface by area, coloured from the frame that sees them best."""
-    neutral = capture.tracks.neutral
-    spacing = step * _metres_per_pixel(capture)
-    corners = neutral[FACE_TRIANGLES]
+def _spread(
+    surface: np.ndarray, triangles: np.ndarray, spacing: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points evenly over triangles of a surface (478, 3): landmark rows (N, 3) and barycentric weights (N, 3)."""
+    corners = surface[triangles]
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=-1)
-    n = max(int(area.sum() / spacing**2), 100)
+    n = max(int(area.sum() / spacing**2), 16)
     # Stratified over cumulated area, so neighbours do not clump.
     picks = np.searchsorted(np.cumsum(area) / area.sum(), (np.arange(n) + rng.random(n)) / n).clip(0, len(area) - 1)
     r1, r2 = np.sqrt(rng.random(n)), rng.random(n)
-    weights = np.stack((1 - r1, r1 * (1 - r2), r1 * r2), -1).astype(np.float32)
-    rows = FACE_TRIANGLES[picks]
+    return triangles[picks], np.stack((1 - r1, r1 * (1 - r2), r1 * r2), -1).astype(np.float32)
+
+
+def _face_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
+    """Points on the personal face surface, coloured from the frame that sees them best."""
+    neutral, spacing = capture.tracks.neutral, step * _metres_per_pixel(capture)
+    rows, weights = _spread(neutral, FACE_TRIANGLES, spacing, rng)
     positions = (neutral[rows] * weights[..., None]).sum(1)
+    n = len(rows)
     colors = _face_colors(capture, rows, weights, image)
-    return Points(
-        positions, np.full(n, spacing, np.float32), colors, rows, weights, np.ones(n, bool)
-    )
+    return Points(positions, np.full(n, spacing, np.float32), colors, rows, weights, np.ones(n, bool))
+
+
+def _eye_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
+    """Points between the lids, a little behind them; they do not follow the lids."""
+    neutral, spacing = capture.tracks.neutral, step * _metres_per_pixel(capture)
+    rows, weights = _spread(neutral, EYE_TRIANGLES, spacing, rng)
+    n = len(rows)
+    seen = (capture.tracks.landmarks_head[capture.reference_frame][rows] * weights[..., None]).sum(1)
+    colors = _sample(image, _project(capture, seen, capture.reference_frame))
+    positions = (neutral[rows] * weights[..., None]).sum(1) + np.array([0.0, 0.0, EYE_DEPTH])
+    return Points(positions, np.full(n, spacing, np.float32), colors, rows, 0 * weights, np.ones(n, bool))
 
 
 def _face_colors(capture: Capture, rows: np.ndarray, weights: np.ndarray, image: np.ndarray) -> np.ndarray:
@@ -123,7 +143,6 @@ def _face_colors(capture: Capture, rows: np.ndarray, weights: np.ndarray, image:
     corners = tracks.neutral[rows]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-12
-    normal *= -np.sign(normal[:, 2:3] + 1e-9)  # outwards is towards the camera, -z
     best, colors = np.full(len(rows), -np.inf), np.zeros((len(rows), 3), np.float32)
     for k, frame in enumerate(frames):
         facing = -(normal @ tracks.head_pose[frame, :3, :3].T)[:, 2] + (0.15 if k == 0 else 0.0)
@@ -161,7 +180,7 @@ def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Po
 
 
 def _matte_points(
-    capture: Capture, image: np.ndarray, matte: np.ndarray, step: float, face_step: float, rng: np.random.Generator
+    capture: Capture, image: np.ndarray, matte: np.ndarray, step: float, rng: np.random.Generator
 ) -> Points:
     """Pixels of the person that the face mesh does not cover, lifted to the inflated depth."""
     depth = _inflated_depth(capture, matte)
@@ -210,9 +229,8 @@ def _inflated_depth(capture: Capture, matte: np.ndarray) -> np.ndarray:
     depth = pose[2, 3] + mix(HEAD_RIM, TORSO_RIM) - mix(HEAD_BULGE, TORSO_BULGE) * np.sqrt(1 - (1 - full) ** 2)
     face, known = _face_depth(capture)
     away, (iy, ix) = ndimage.distance_transform_edt(~known, return_indices=True)
-    hole = _hull_mask(capture) & ~known
-    near = np.where(hole, 1.0, np.exp(-away * scale / 0.02))
-    return near * (face[iy, ix] + np.where(hole, 0.004, 0.0)) + (1 - near) * depth
+    near = np.exp(-away * scale / 0.02)
+    return near * face[iy, ix] + (1 - near) * depth
 
 
 def _face_depth(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
@@ -225,14 +243,6 @@ def _face_depth(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
     for row in FACE_TRIANGLES[np.argsort(-z[FACE_TRIANGLES].mean(1))]:  # far to near, the near one stays
         cv2.fillConvexPoly(depth, np.round(pixels[row]).astype(np.int32), float(z[row].mean()))
     return depth, np.isfinite(depth)
-
-
-def _hull_mask(capture: Capture) -> np.ndarray:
-    """(H, W) bool, inside the outline of the face: eyes and mouth are holes of the mesh, not of the person."""
-    mask = np.zeros((capture.height, capture.width), np.uint8)
-    oval = capture.tracks.landmarks[capture.reference_frame][list(FACE_OVAL)]
-    cv2.fillPoly(mask, [np.round(oval).astype(np.int32)], 1)
-    return mask > 0
 
 
 def _as_gaussians(capture: Capture, points: Points) -> Gaussians:

@@ -46,7 +46,7 @@ class NamedAdam:
         self.adam.zero_grad(set_to_none=True)
 
     def replace_rows(self, name: str, rows: Tensor, fresh: int, value: Tensor) -> nn.Parameter:
-        """Give ``name`` the new value ``value``, keeping the moments of ``rows`` and zeros for ``fresh`` appended rows."""
+        """Give ``name`` the value ``value``: the moments of ``rows`` stay, ``fresh`` appended rows start at zero."""
         group = next(g for g in self.adam.param_groups if g["name"] == name)
         old = group["params"][0]
         state = self.adam.state.pop(old, None)

@@ -17,7 +17,7 @@ import torch
 import splatalk
 from splatalk import progress
 from splatalk.avatar import file as avatar_file
-from splatalk.avatar.audio_encoder import AudioEncoder, MouthBasis, fit_audio_encoder
+from splatalk.avatar.audio_encoder import MouthBasis, fit_audio_encoder
 from splatalk.avatar.controls import MOUTH_SHAPES, Performance
 from splatalk.avatar.model import Avatar
 from splatalk.avatar.network import Deformation, NetworkConfig

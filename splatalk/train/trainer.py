@@ -160,10 +160,9 @@ class Trainer:
         return Offsets(means, zero, zero, zero[:, 0], zero)
 
     def _network(self, frame: int, off: int) -> Offsets:
-        tokens = self._tokens(frame, TURNED_OFF[off])
-        return self.avatar.offsets(
-            tokens, self.avatar.deformation.features(self.avatar.gaussians.means[self.avatar.gaussians.dynamic].detach())
-        )
+        gaussians = self.avatar.gaussians
+        features = self.avatar.deformation.features(gaussians.means[gaussians.dynamic].detach())
+        return self.avatar.offsets(self._tokens(frame, TURNED_OFF[off]), features)
 
     def _tokens(self, frame: int, off: str | None) -> Tokens:
         """Tokens of a recorded frame; without its sound, or with the mouth as heard in place of as tracked."""
