@@ -1,0 +1,27 @@
+// The table of this instruction set; see dispatch.cpp for the choice between them.
+#include "kernels.h"
+
+#define SPLATALK_STRING_(x) #x
+#define SPLATALK_STRING(x) SPLATALK_STRING_(x)
+
+namespace splatalk {
+namespace SPLATALK_ISA {
+
+void project(const View&, const Gaussians&, Screen*, float*, int);
+void tiles_forward(const View&, const Screen*, const TileLists&, Background, float*, float*, int);
+void tiles_backward(const View&, const Screen*, const TileLists&, const float*, const float*, const float*,
+                    const float*, ScreenSums*, int);
+void project_backward(const View&, const Gaussians&, const Screen*, const ScreenSums*, GaussianGradients, int);
+void hash_forward(const HashTriplane&, const float*, int64_t, const float*, float*, int);
+void hash_backward_tables(const HashTriplane&, const float*, int64_t, const float*, float*, int);
+void hash_backward_positions(const HashTriplane&, const float*, int64_t, const float*, const float*, float*, int);
+double ssim_forward(const float*, const float*, const float*, int, int, int, float*, int);
+void ssim_backward(const float*, const float*, const float*, float, int, int, int, float*, int);
+
+extern const KernelTable table;
+const KernelTable table = {SPLATALK_STRING(SPLATALK_ISA), project,      tiles_forward,        tiles_backward,
+                           project_backward,              hash_forward, hash_backward_tables, hash_backward_positions,
+                           ssim_forward,                  ssim_backward};
+
+}  // namespace SPLATALK_ISA
+}  // namespace splatalk
