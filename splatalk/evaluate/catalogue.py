@@ -70,8 +70,8 @@ METRICS: tuple[Metric, ...] = (
         "recording's range.",
     ),
     Metric("shapes_all", "Expression", "Blendshapes, all 52", "", 4, "lower", "Mean absolute error, values 0..1."),
-    Metric("shapes_mouth", "Expression", "Blendshapes, mouth and jaw", "", 4, "lower", "Driven by the sound."),
-    Metric("shapes_upper", "Expression", "Blendshapes, eyes and brows", "", 4, "lower", "Driven by the recording."),
+    Metric("shapes_mouth", "Expression", "Blendshapes, mouth and jaw", "", 4, "lower", "The part that speaks."),
+    Metric("shapes_upper", "Expression", "Blendshapes, eyes and brows", "", 4, "lower", "The rest of the face."),
     Metric(
         "wobble", "Expression", "Head wobble", "px", 3, "recording",
         "Mean second difference of forehead, nose bridge and eye corners, at 512 pixels' height, tracking noise too.",

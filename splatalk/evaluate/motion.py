@@ -101,13 +101,13 @@ def wobble(landmarks: np.ndarray, frames: np.ndarray) -> float:
         return math.nan
     points = landmarks[:, RIGID, :2]
     change = np.linalg.norm(points[2:] - 2 * points[1:-1] + points[:-2], axis=-1).mean(axis=-1)
-    return _mean(change[(frames[2:] - frames[:-2]) == 2])
+    return mean(change[(frames[2:] - frames[:-2]) == 2])
 
 
 def shape_error(a: np.ndarray, b: np.ndarray, columns: tuple[int, ...] | None = None) -> float:
     """Mean absolute difference of blendshapes (N, 52) in the given columns, over frames where both are numbers."""
     difference = np.abs(a - b)
-    return _mean(difference if columns is None else difference[:, list(columns)])
+    return mean(difference if columns is None else difference[:, list(columns)])
 
 
 def moving_share(opening: np.ndarray, reference: np.ndarray, threshold: float = 0.1) -> float:
@@ -128,6 +128,7 @@ def moving_share(opening: np.ndarray, reference: np.ndarray, threshold: float = 
     return float((np.abs(numbers - np.median(numbers)) > threshold * (high - low)).mean())
 
 
-def _mean(values: np.ndarray) -> float:
+def mean(values: np.ndarray) -> float:
+    """Mean of what is a number; NaN when nothing is."""
     numbers = values[np.isfinite(values)]
     return float(numbers.mean()) if len(numbers) else math.nan

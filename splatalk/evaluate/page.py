@@ -70,7 +70,7 @@ def _tiles(report: Report) -> str:
     items = []
     for metric in (BY_KEY[key] for key in HEADLINES if key in report.avatar):
         value = f"{metric.shown(report.avatar[metric.key])} <small>{metric.unit}</small>"
-        items.append(f"<li><small>{html.escape(metric.label)} {ARROWS[metric.better]}</small><b>{value}</b></li>")
+        items.append(f"<li><small>{html.escape(metric.label)}&#160;{ARROWS[metric.better]}</small><b>{value}</b></li>")
     return f'<ul class="tiles">{"".join(items)}</ul>'
 
 

@@ -1,0 +1,241 @@
+"""The measurement: render the held-out frames of a capture with an avatar and compare them with the recording.
+
+What is rendered is compared as it is, never as re-encoded video. First 10/11 of a capture train, the last 1/11 tests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from splatalk import progress
+from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
+from splatalk.avatar.model import Avatar
+from splatalk.capture.dataset import Capture
+from splatalk.drive.from_audio import from_audio
+from splatalk.drive.from_capture import from_capture
+from splatalk.drive.play import play
+from splatalk.errors import UserError
+from splatalk.evaluate import gallery, metrics, motion, page, pictures
+from splatalk.evaluate.machine import machine_facts
+from splatalk.evaluate.report import Report, plain, plain_list
+from splatalk.evaluate.tracking import LIPS, Faces, track_faces
+from splatalk.train.perceptual import Lpips
+
+SILENCE_S = 2.0
+NOISE_QUALITY = 75
+Mouth = Literal["audio", "expression", "both"]
+
+
+def evaluate(
+    avatar: Avatar,
+    capture: Capture,
+    out: Path | None = None,
+    frames: np.ndarray | None = None,
+    mouth: Mouth | None = None,
+    backend: str = "auto",
+    perceptual: bool = True,
+) -> Report:
+    """Measure an avatar against a capture.
+
+    Args:
+        avatar: what is measured.
+        capture: the recording; its head pose, torso pose, gaze and upper face drive the avatar.
+        out: folder for ``index.html``, ``report.json`` and side-by-side frames; None writes nothing.
+        frames: frame numbers, increasing; None takes the held-out ones.
+        mouth: what drives the mouth; None takes the sound, or the tracked expression if the avatar knows no sound.
+        backend: see ``render.backends``.
+        perceptual: whether LPIPS is measured (needs its asset).
+
+    Raises:
+        UserError: nothing is held out, the sizes differ, or ``out`` cannot be written.
+    """
+    if out is not None and out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file.", "Name a folder for the report.")
+    chosen = np.asarray(capture.test_frames() if frames is None else frames, dtype=int)
+    _check(avatar, capture, chosen)
+    driver: Mouth = mouth or ("expression" if avatar.audio_encoder is None else "audio")
+    metric = Lpips() if perceptual else None
+    performance = from_capture(avatar, capture, chosen, mouth=driver)
+    images, seconds = timed_frames(avatar, performance, backend)
+    rows = _compare(capture, chosen, images, metric)
+    faces = _track(capture, chosen, images)
+    silent = _silent_opening(avatar, backend) if driver != "expression" else None
+
+    own, recording = motion_figures(faces, chosen, capture.camera.height)
+    own |= {key: _mean(rows, key) for key in sorted({key for row in rows for key in row})}
+    if silent is not None:
+        own["silence_moving"] = 100 * motion.moving_share(silent, faces["recording"].opening())
+    own |= speed_figures(seconds)
+    report = Report(
+        avatar_name=str(avatar.meta.get("name") or "avatar"),
+        capture_name=capture.path.name,
+        frames=chosen.tolist(),
+        fps=float(capture.fps),
+        width=capture.camera.width,
+        height=capture.camera.height,
+        mouth=driver,
+        avatar={key: plain(value) for key, value in own.items()},
+        recording={key: plain(value) for key, value in recording.items()},
+        curves=_curves(rows, faces, capture.camera.height),
+        machine=machine_facts(avatar.n_gaussians, backend),
+        notes=_notes(capture, chosen, performance),
+    )
+    if out is not None:
+        shown, mouths = (
+            gallery.frames(report, capture, images),
+            gallery.mouths(report, capture, images, faces["recording"]),
+        )
+        page.write(report, shown, mouths, out)
+    return report
+
+
+def timed_frames(avatar: Avatar, performance: Performance, backend: str) -> tuple[list[np.ndarray], list[float]]:
+    """Rendered frames, and the seconds that each took from its controls to its pixels."""
+    images, seconds = [], []
+    avatar.forget_features()
+    frames = play(avatar, performance, backend=backend)
+    with progress.bar("Rendering held-out frames", len(performance)) as step:
+        while True:
+            start = time.perf_counter()
+            image = next(frames, None)
+            if image is None:
+                return images, seconds
+            seconds.append(time.perf_counter() - start)
+            images.append(image)
+            step()
+
+
+def speed_figures(seconds: Sequence[float]) -> dict[str, float]:
+    """``fps``, ``frame_ms_p50``, ``frame_ms_p99`` of all frames but the first, and ``first_frame_ms``."""
+    steady = np.asarray(seconds[1:] if len(seconds) > 1 else seconds) * 1000.0
+    return {
+        "fps": 1000.0 / float(steady.mean()),
+        "frame_ms_p50": float(np.percentile(steady, 50)),
+        "frame_ms_p99": float(np.percentile(steady, 99)),
+        "first_frame_ms": seconds[0] * 1000.0,
+    }
+
+
+def motion_figures(
+    faces: dict[str, Faces], frames: np.ndarray, height: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mouth and expression figures of the avatar, and of the recording re-encoded (``noise``) as its own.
+
+    Args:
+        faces: ``avatar``, ``recording`` and ``noise``, tracked alike.
+        frames: (N,) their frame numbers.
+        height: of the images, pixels.
+    """
+    truth = faces["recording"]
+    out = []
+    for face in (faces["avatar"], faces["noise"]):
+        scaled, reference = motion.to_512(face.landmarks, height), motion.to_512(truth.landmarks, height)
+        lmd = motion.landmark_distance(scaled[:, LIPS], reference[:, LIPS])
+        opening, recorded = face.opening(), truth.opening()
+        lag, best = motion.best_lag(opening, recorded, frames)
+        low, high = motion.spread(opening)
+        recorded_low, recorded_high = motion.spread(recorded)
+        span = recorded_high - recorded_low
+        out.append(
+            {
+                "lmd_px": motion.mean(lmd),
+                "lmd_eyes": 100 * motion.mean(lmd / motion.eye_distance(reference)),
+                "opening_correlation": motion.correlation(opening, recorded),
+                "opening_best": best,
+                "opening_lag": float(lag) if np.isfinite(best) else np.nan,
+                "opening_range": (high - low) / span if span > 0 else np.nan,
+                "shapes_all": motion.shape_error(face.blendshapes, truth.blendshapes),
+                "shapes_mouth": motion.shape_error(face.blendshapes, truth.blendshapes, MOUTH_SHAPES),
+                "shapes_upper": motion.shape_error(face.blendshapes, truth.blendshapes, UPPER_SHAPES),
+                "wobble": motion.wobble(scaled, frames),
+                "face_found": 100 * float(face.found.mean()),
+            }
+        )
+    return out[0], out[1]
+
+
+def _check(avatar: Avatar, capture: Capture, frames: np.ndarray) -> None:
+    if not len(frames):
+        raise UserError(
+            f"{capture.path.name} has no usable held-out frames.", "Record a longer clip with the face in view."
+        )
+    if frames.min() < 0 or frames.max() >= capture.n_frames or (np.diff(frames) <= 0).any():
+        raise UserError(
+            f"Frames must increase and lie in 0..{capture.n_frames - 1}.",
+            "Check the frame numbers that were asked for.",
+        )
+    ours, theirs = avatar.camera, capture.camera
+    if (ours.width, ours.height) != (theirs.width, theirs.height):
+        raise UserError(
+            f"The avatar has {ours.width}×{ours.height} pixels, {capture.path.name} {theirs.width}×{theirs.height}.",
+            "Evaluate an avatar on the capture that it was trained on.",
+        )
+
+
+def _compare(
+    capture: Capture, frames: np.ndarray, images: Sequence[np.ndarray], metric: Lpips | None
+) -> list[dict[str, float]]:
+    rows = []
+    with progress.bar("Comparing frames", len(frames)) as step:
+        for i, image in zip(frames, images, strict=True):
+            truth = capture.frame(i)
+            box = metrics.pixel_box(capture.tracks.face_box[i], truth.shape[1], truth.shape[0])
+            rows.append(metrics.image_metrics(image, truth, capture.matte(i), box, metric))
+            step()
+    return rows
+
+
+def _track(capture: Capture, frames: np.ndarray, images: Sequence[np.ndarray]) -> dict[str, Faces]:
+    def recorded(quality: int | None) -> Iterator[np.ndarray]:
+        for i in frames:
+            image = capture.frame(i)
+            yield image if quality is None else pictures.recompressed(image, quality)
+
+    sources: dict[str, Iterable[np.ndarray]] = {
+        "avatar": images,
+        "recording": recorded(None),
+        "noise": recorded(NOISE_QUALITY),
+    }
+    with progress.bar("Tracking faces", 3 * len(frames)) as step:
+        return {name: track_faces(source, capture.fps, step) for name, source in sources.items()}
+
+
+def _silent_opening(avatar: Avatar, backend: str) -> np.ndarray:
+    performance = from_audio(avatar, np.zeros(int(SILENCE_S * 16000), np.float32), seed=0, head="still")
+    return track_faces(play(avatar, performance, backend=backend), performance.fps).opening()
+
+
+def _mean(rows: Sequence[dict[str, float]], key: str) -> float:
+    values = np.array([row[key] for row in rows if key in row])
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else np.nan
+
+
+def _curves(rows: Sequence[dict[str, float]], faces: dict[str, Faces], height: int) -> dict[str, list[float | None]]:
+    lips = [motion.to_512(faces[who].landmarks[:, LIPS], height) for who in ("avatar", "recording")]
+    curves = {key: [row[key] for row in rows] for key in ("psnr_full", "lpips_full") if key in rows[0]}
+    return {
+        **{key: plain_list(values) for key, values in curves.items()},
+        "lmd_px": plain_list(motion.landmark_distance(*lips)),
+        "opening_avatar": plain_list(faces["avatar"].opening()),
+        "opening_recording": plain_list(faces["recording"].opening()),
+    }
+
+
+def _notes(capture: Capture, frames: np.ndarray, performance: Performance) -> list[str]:
+    notes = []
+    missing = int(frames[-1] - frames[0]) + 1 - len(frames)
+    if missing:
+        notes.append(f"{missing} frames in the range are left out because tracking had marked them as unusable.")
+    train = capture.train_frames()
+    inside = int(np.isin(frames, train).sum())
+    if inside:
+        notes.append(f"{inside} of these frames belong to the training part: the figures flatter the avatar.")
+    if performance.audio is not None and not np.abs(performance.audio).max(initial=0.0) > 1e-3:
+        notes.append("The recording is silent: figures about the mouth say nothing about speech.")
+    return notes
