@@ -5,6 +5,7 @@ Call ``configure(quiet=True)`` once (the command line does under ``--json`` and 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 PLAIN_INTERVAL_S = 5.0
+RATE_WINDOW_S = 30.0
 
 _quiet = False
 _live: Any = None  # the rich Progress shared by bars that are open at the same time
@@ -82,6 +84,21 @@ def _format_fields(fields: dict[str, object]) -> str:
     return "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in fields.items())
 
 
+class _Rate:
+    """Steps per second over the last half minute. The first report only sets the mark, so that steps which a resumed
+    run did earlier do not count as speed."""
+
+    def __init__(self) -> None:
+        self.marks: collections.deque[tuple[float, int]] = collections.deque()
+
+    def __call__(self, now: float, done: int) -> float:
+        self.marks.append((now, done))
+        while len(self.marks) > 2 and now - self.marks[0][0] > RATE_WINDOW_S:
+            self.marks.popleft()
+        then, before = self.marks[0]
+        return (done - before) / (now - then) if now > then else 0.0
+
+
 class _PlainBar:
     """Lines for logs and pipes: the first after ``PLAIN_INTERVAL_S``, the last when the work is done."""
 
@@ -89,12 +106,14 @@ class _PlainBar:
         self.description, self.total, self.unit, self.clock = description, total, unit, clock
         self.done = 0
         self.fields: dict[str, object] = {}
+        self.rate, self.speed = _Rate(), 0.0
         self.start = self.last = clock()
 
     def step(self, n: int = 1, **fields: object) -> None:
         self.done += n
         self.fields.update(fields)
         now = self.clock()
+        self.speed = self.rate(now, self.done)
         if now - self.last >= PLAIN_INTERVAL_S:
             self.last = now
             self._write(now)
@@ -103,13 +122,13 @@ class _PlainBar:
         self._write(self.clock(), finished=True)
 
     def _write(self, now: float, finished: bool = False) -> None:
-        rate = self.done / max(now - self.start, 1e-6)
         count = f"{self.done}/{self.total}" if self.total else str(self.done)
-        parts = [f"{self.description}: {count} {self.unit}s", _format_rate(rate, self.unit)]
+        parts = [f"{self.description}: {count} {self.unit}{'' if self.done == self.total == 1 else 's'}"]
+        parts += [_format_rate(self.speed, self.unit)] if self.speed else []
         if finished:
             parts.append(f"took {format_seconds(now - self.start)}")
-        elif self.total and rate > 0:
-            parts.append(f"{format_seconds((self.total - self.done) / rate)} left")
+        elif self.total and self.speed:
+            parts.append(f"{format_seconds((self.total - self.done) / self.speed)} left")
         parts += [_format_fields(self.fields)] if self.fields else []
         print(", ".join(parts), file=sys.stderr, flush=True)
 
@@ -118,7 +137,14 @@ class _PlainBar:
 def _terminal_bar(description: str, total: int, unit: str) -> Iterator[Step]:
     global _live, _open_bars
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     if _live is None:
         _live = Progress(
@@ -137,15 +163,15 @@ def _terminal_bar(description: str, total: int, unit: str) -> Iterator[Step]:
     live = _live
     task = live.add_task(description, total=total or None, rate="", extra="")
     shown: dict[str, object] = {}
-    start = time.monotonic()
+    rate = _Rate()
     done = 0
 
     def step(n: int = 1, **fields: object) -> None:
         nonlocal done
         done += n
         shown.update(fields)
-        rate = done / max(time.monotonic() - start, 1e-6)
-        live.update(task, advance=n, rate=_format_rate(rate, unit), extra=_format_fields(shown))
+        speed = rate(time.monotonic(), done)
+        live.update(task, advance=n, rate=_format_rate(speed, unit), extra=_format_fields(shown))
 
     _open_bars += 1
     try:

@@ -1,0 +1,66 @@
+"""splatalk capture: the first half of enrolment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from splatalk.cli.common import PATH, VIDEO_ADVICE, consent_advice, existing_file, new_output, report, shared_options
+from splatalk.cli.guard import resumable
+from splatalk.errors import UserError
+
+if TYPE_CHECKING:
+    from splatalk.capture.dataset import Capture
+
+
+@click.command("capture", short_help="Track a recording: the first half of enroll.")
+@click.argument("video", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="The capture, a folder: NAME.capture.")
+@click.option("--size", default=512, show_default=True, help="Edge of the normalised frames, pixels.")
+@click.option("--consent", help="Who agreed to this, when and how. Kept with the avatar and its exports.")
+@click.option("--force", is_flag=True, help="Replace a capture of that name.")
+@shared_options
+def command(video: Path, output: Path, size: int, consent: str | None, force: bool, as_json: bool) -> None:
+    """Track a recording of one person: frames, face, pose, matte, sound, and a report on its quality.
+
+    A recording that cannot be enrolled is refused within seconds, with the reason.
+
+    \b
+    splatalk capture me.mp4 -o me.capture --consent "I am the person in it."
+    splatalk train me.capture -o me.avatar
+    """
+    existing_file(video, "a video", VIDEO_ADVICE)
+    new_output(output, ".capture", force, inputs=(video,))
+    check_size(size)
+    consent_advice(consent)
+    from splatalk import capture as captures
+
+    with resumable("What was tracked so far is kept: run the same command again to go on."):
+        capture = captures.record(video, output, size=size, consent=consent)
+    report(as_json, {"command": "capture", "output": output, **summary(capture)}, f"{output}: {describe(capture)}")
+
+
+def check_size(size: int) -> None:
+    if not 128 <= size <= 2048 or size % 16:
+        raise UserError(f"--size {size} cannot be used.", "Use a multiple of 16 from 128 to 2048, such as 512.")
+
+
+def summary(capture: Capture) -> dict[str, Any]:
+    """The facts of a capture that people ask for."""
+    return {
+        "frames": capture.n_frames,
+        "fps": capture.fps,
+        "seconds": round(capture.n_frames / capture.fps, 2),
+        "width": capture.camera.width,
+        "height": capture.camera.height,
+        "usable": round(float(capture.tracks.valid.mean()), 4),
+    }
+
+
+def describe(capture: Capture) -> str:
+    """One line for people."""
+    facts = summary(capture)
+    shape = f"{facts['width']}×{facts['height']}, {facts['frames']} frames, {facts['seconds']:.1f} s"
+    return f"{shape}, the face found in {100 * facts['usable']:.0f} % of them"

@@ -1,0 +1,106 @@
+"""splatalk enroll: capture and train in one go."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from splatalk import files, progress
+from splatalk.cli.common import (
+    PATH,
+    VIDEO_ADVICE,
+    consent_advice,
+    existing_file,
+    new_output,
+    parse_settings,
+    report,
+    shared_options,
+)
+from splatalk.cli.guard import resumable
+from splatalk.cli.train import clear_work, default_work, describe, train_into
+from splatalk.config import DEFAULT_PRESET, load_preset
+from splatalk.errors import FormatError
+
+if TYPE_CHECKING:
+    from splatalk.capture.dataset import Capture
+
+
+@click.command("enroll", short_help="Make an avatar from a video of one person.")
+@click.argument("video", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="The avatar: NAME.avatar.")
+@click.option("--preset", default=DEFAULT_PRESET, show_default=True, help="demo, fast, quality, gpu or a .toml file.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change one field of the preset.")
+@click.option("--consent", help="Who agreed to this, when and how. Kept with the avatar and its exports.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same avatar on one machine.")
+@click.option("--resume/--fresh", default=True, show_default=True, help="Go on from an interrupted run, or start over.")
+@click.option("--work", type=PATH, help="Folder for what an interrupted run goes on from. Default: OUTPUT.work")
+@click.option("--keep-work", is_flag=True, help="Keep that folder, with the capture in it, when done.")
+@click.option("--force", is_flag=True, help="Replace an avatar of that name.")
+@shared_options
+def command(
+    video: Path, output: Path, preset: str, settings: tuple[str, ...], consent: str | None, seed: int,
+    resume: bool, work: Path | None, keep_work: bool, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Make an avatar from a video of one person who speaks to the camera for half a minute or longer.
+
+    The recording is checked first: what cannot be enrolled is refused before anything long begins.
+    Interrupt it whenever you like; the same command goes on where it stopped.
+
+    \b
+    splatalk enroll me.mp4 -o me.avatar --consent "I am the person in it."
+    splatalk enroll me.mp4 -o me.avatar --preset quality
+    """
+    existing_file(video, "a video", VIDEO_ADVICE)
+    new_output(output, ".avatar", force, inputs=(video,))
+    chosen = load_preset(preset, parse_settings(settings))
+    consent_advice(consent)
+    work = work or default_work(output)
+    if not resume:
+        clear_work(work)
+    began = time.perf_counter()
+    recording = _recorded(video, work, chosen.size, consent)
+    facts = train_into(recording, output, chosen, seed, True, work / "train")
+    facts["seconds"] = round(time.perf_counter() - began, 1)
+    if not keep_work:
+        clear_work(work)
+    report(as_json, {"command": "enroll", **facts, "work": work if keep_work else None}, describe(facts))
+
+
+def _recorded(video: Path, work: Path, size: int, consent: str | None) -> Capture:
+    """The capture in ``work``, made now unless an earlier run of the same recording finished it."""
+    from splatalk import capture as captures
+    from splatalk.capture.dataset import Capture
+
+    identity = _identity(video, size, consent)
+    note, folder = work / "enroll.json", work / "recording.capture"
+    if _read(note) != identity:
+        clear_work(work)
+        with files.atomic_path(note) as temporary:
+            temporary.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+    if folder.is_dir():
+        try:
+            capture = Capture.load(folder)
+            progress.note(f"Going on with the capture in {folder}.")
+            return capture
+        except FormatError:
+            files.remove(folder)
+    with resumable(f"What was tracked so far is kept in {work}: run the same command again to go on."):
+        return captures.record(video, folder, size=size, consent=consent)
+
+
+def _identity(video: Path, size: int, consent: str | None) -> dict[str, Any]:
+    """What has to be equal for the capture of an earlier run to be of use."""
+    stat = video.stat()
+    facts = {"video": str(video.absolute()), "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+    return {**facts, "size": size, "consent": consent}
+
+
+def _read(note: Path) -> Any:
+    try:
+        return json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
