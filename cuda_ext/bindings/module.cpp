@@ -152,6 +152,7 @@ void ssim_backward(Cube a, Cube b, Floats<nb::ndim<4>> partials, float scale, Ou
 }  // namespace
 
 NB_MODULE(_native, m) {
+    nb::set_leak_warnings(false);  // a tensor alive at exit keeps its graph and so its RasterState: not an error
     m.doc() = "Compiled CPU kernels of splatalk; use them through splatalk.kernels.";
     nb::class_<RasterState>(m, "RasterState", "Projected Gaussians and tile lists of one forward pass.");
     m.def("isa", [] { return std::string(kernels().name); }, "The instruction set in use: baseline, v3 or v4.");

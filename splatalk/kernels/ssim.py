@@ -1,0 +1,108 @@
+"""Structural similarity of two images; differentiable in both.
+
+Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004, with their 11x11 Gaussian
+window of sigma 1.5 px and constants 0.01^2, 0.03^2 for values in 0..1. As is usual in training, every pixel counts and
+outside the image both pictures are zero, so the border is a little too optimistic; an evaluation that wants the paper's
+measure averages the map over pixels at least 5 px from the border (``weight`` can say so).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from splatalk.kernels import native
+from splatalk.kernels.checks import checked
+
+WINDOW = 11
+SIGMA = 1.5
+C1, C2 = 0.01**2, 0.03**2
+
+
+class _Ssim(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, weight: Tensor | None) -> Tensor:
+        first, second = a.detach().numpy(), b.detach().numpy()
+        pixels = None if weight is None else weight.detach().numpy()
+        threads, count = torch.get_num_threads(), a.numel()
+        if weight is not None:
+            count = max(float(weight.sum()), 1e-12) * a.shape[2]
+        ctx.partials = []
+        for wanted, one, other in ((a.requires_grad, first, second), (b.requires_grad, second, first)):
+            partials = torch.empty(3, *a.shape) if wanted else None
+            if wanted or not ctx.partials:
+                total = native().ssim_forward(one, other, pixels, None if partials is None else partials.numpy(), threads)
+            ctx.partials.append(partials)
+        ctx.save_for_backward(a, b)
+        ctx.scale = 1.0 / count
+        return a.new_tensor(total / count)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d: Tensor):
+        a, b = ctx.saved_tensors
+        gradients: list[Tensor | None] = []
+        for partials, one, other in ((ctx.partials[0], a, b), (ctx.partials[1], b, a)):
+            gradient = None
+            if partials is not None:
+                gradient = torch.empty_like(one)
+                native().ssim_backward(
+                    one.detach().numpy(), other.detach().numpy(), partials.numpy(), float(d) * ctx.scale,
+                    gradient.numpy(), torch.get_num_threads(),
+                )  # fmt: skip
+            gradients.append(gradient)
+        return gradients[0], gradients[1], None
+
+
+def ssim(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean structural similarity, 1 for equal images.
+
+    Args:
+        a, b: (H, W, C) in 0..1.
+        weight: (H, W) not negative; the mean over pixels is weighted by it (no gradient). None weighs all alike.
+
+    Returns:
+        scalar.
+
+    Raises:
+        ValueError: wrong shapes, types or devices, or an empty image.
+    """
+    a = checked("a", a, (None, None, None))
+    b = checked("b", b, tuple(a.shape))
+    if a.numel() == 0:
+        raise ValueError(f"the images are empty: {tuple(a.shape)}")
+    if weight is not None:
+        weight = checked("weight", weight, (a.shape[0], a.shape[1]))
+    if native() is None:
+        return ssim_reference(a, b, weight)
+    return _Ssim.apply(a, b, weight)
+
+
+def ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM around every pixel, per channel: (H, W, C), in plain torch, any floating-point type and device."""
+    offsets = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2
+    taps = torch.exp(-(offsets**2) / (2 * SIGMA**2))
+    taps = taps / taps.sum()
+    channels = a.shape[2]
+    a, b = (image.permute(2, 0, 1)[None] for image in (a, b))
+    stack = torch.cat([a, b, a * a, b * b, a * b])  # (5, C, H, W)
+    kernel = taps.expand(channels, 1, WINDOW)
+    stack = F.conv2d(stack, kernel[..., None, :], padding=(0, WINDOW // 2), groups=channels)
+    stack = F.conv2d(stack, kernel[..., None], padding=(WINDOW // 2, 0), groups=channels)
+    mean_a, mean_b, aa, bb, ab = stack
+    var_a, var_b, covariance = aa - mean_a**2, bb - mean_b**2, ab - mean_a * mean_b
+    luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
+    structure = (2 * covariance + C2) / (var_a + var_b + C2)
+    return (luminance * structure).permute(1, 2, 0)
+
+
+def ssim_reference(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
+    """`ssim` in plain torch, in any floating-point type on any device."""
+    values = ssim_map(a, b)
+    if weight is None:
+        return values.mean()
+    return (values * weight[..., None]).sum() / (weight.sum().clamp(min=1e-12) * a.shape[2])
