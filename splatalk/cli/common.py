@@ -115,7 +115,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    """``("sh_degree=2",)`` → ``{"sh_degree": "2"}``."""
+    """``("size=256",)`` → ``{"size": "256"}``."""
     for pair in pairs:
         if "=" not in pair:
             raise UserError(f"--set {pair!r} is not a setting.", "Write --set field=value.")

@@ -115,7 +115,7 @@ def _orbit(
 def _picture(
     person: Avatar, performance: Performance, frame: int, angles: list[tuple[float, float]],
     background: str, pixels: tuple[int, int] | None, backend: str,
-):  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     import numpy as np
 
     from splatalk.export import views
