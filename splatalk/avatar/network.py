@@ -71,10 +71,14 @@ class HashPlanes(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.spec = HashTriplaneSpec.geometric(
-            config.levels, config.base_resolution, config.max_resolution, 2**config.log2_table
+        self.spec = HashTriplaneSpec(
+            levels=config.levels,
+            base_resolution=config.base_resolution,
+            finest_resolution=config.max_resolution,
+            log2_table_size=config.log2_table,
         )
-        self.tables = nn.Parameter(torch.empty(self.spec.table_shape).uniform_(-1e-2, 1e-2))
+        # Larger than Instant-NGP's 1e-4: a few hundred steps must already tell neighbours apart.
+        self.tables = nn.Parameter(self.spec.init_tables() * 100.0)
         self.width = self.spec.width
 
     def forward(self, x: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def test_folded_attention_is_multi_head_attention():
 
 
 @pytest.mark.parametrize(
-    ("planes", "attention", "decoder"), itertools.product(("hash", "dense"), ("mha", "agent"), ("mlp", "kan"))
+    ("planes", "attention", "decoder"), list(itertools.product(("hash", "dense"), ("mha", "agent"), ("mlp", "kan")))
 )
 def test_every_switch_runs_and_learns(planes, attention, decoder):
     torch.manual_seed(0)
