@@ -5,12 +5,16 @@ What is rendered is compared as it is, never as re-encoded video. First 10/11 of
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
 from splatalk import progress
 from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
@@ -180,14 +184,29 @@ def _check(avatar: Avatar, capture: Capture, frames: np.ndarray) -> None:
 def _compare(
     capture: Capture, frames: np.ndarray, images: Sequence[np.ndarray], metric: Lpips | None
 ) -> list[dict[str, float]]:
-    rows = []
-    with progress.bar("Comparing frames", len(frames)) as step:
-        for i, image in zip(frames, images, strict=True):
-            truth = capture.frame(i)
-            box = metrics.pixel_box(capture.tracks.face_box[i], truth.shape[1], truth.shape[0])
-            rows.append(metrics.image_metrics(image, truth, capture.matte(i), box, metric))
+    def compare(k: int) -> dict[str, float]:
+        truth = capture.frame(frames[k])
+        box = metrics.pixel_box(capture.tracks.face_box[frames[k]], truth.shape[1], truth.shape[0])
+        return metrics.image_metrics(images[k], truth, capture.matte(frames[k]), box, metric)
+
+    with progress.bar("Comparing frames", len(frames)) as step, _one_thread_each() as pool:
+        rows = []
+        for row in pool.map(compare, range(len(frames))):
+            rows.append(row)
             step()
-    return rows
+        return rows
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[ThreadPoolExecutor]:
+    """A pool with a frame on every core: no waiting for each other within a frame, which a busy machine turns slow."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
 
 
 def _track(capture: Capture, frames: np.ndarray, images: Sequence[np.ndarray]) -> dict[str, Faces]:
@@ -202,12 +221,12 @@ def _track(capture: Capture, frames: np.ndarray, images: Sequence[np.ndarray]) -
         "noise": recorded(NOISE_QUALITY),
     }
     with progress.bar("Tracking faces", 3 * len(frames)) as step:
-        return {name: track_faces(source, capture.fps, step) for name, source in sources.items()}
+        return {name: track_faces(source, step) for name, source in sources.items()}
 
 
 def _silent_opening(avatar: Avatar, backend: str) -> np.ndarray:
     performance = from_audio(avatar, np.zeros(int(SILENCE_S * 16000), np.float32), seed=0, head="still")
-    return track_faces(play(avatar, performance, backend=backend), performance.fps).opening()
+    return track_faces(play(avatar, performance, backend=backend)).opening()
 
 
 def _mean(rows: Sequence[dict[str, float]], key: str) -> float:

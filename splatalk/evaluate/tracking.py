@@ -9,9 +9,13 @@ import numpy as np
 
 from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.avatar.face_mesh import LIPS_INNER, LIPS_OUTER, N_LANDMARKS, mouth_opening
+from splatalk.capture.faces import VIEWS, Face, FaceFinder
 from splatalk.evaluate import motion
 
 LIPS = (*LIPS_OUTER, *LIPS_INNER)
+TRACKED_VIEWS = VIEWS[:2]
+"""One mirrored and one plain: most of the jitter goes, at half of the capture stage's cost."""
+NO_FACE = Face(np.full((N_LANDMARKS, 3), np.nan), np.full(len(BLENDSHAPES), np.nan))
 
 
 @dataclasses.dataclass
@@ -36,38 +40,23 @@ class Faces:
         return mouth_opening(self.landmarks) / motion.face_height(self.landmarks)
 
 
-def track_faces(images: Iterable[np.ndarray], fps: float, step: Callable[[], object] | None = None) -> Faces:
-    """Find the face in every image of a sequence.
+def track_faces(images: Iterable[np.ndarray], step: Callable[[], object] | None = None) -> Faces:
+    """Find the largest face in every image, each by itself: nothing is smoothed over time.
 
     Args:
         images: (H, W, 3) uint8 each.
-        fps: their rate; the tracker follows the face from frame to frame.
         step: called after every image.
+
+    Raises:
+        AssetError: the tracker's network cannot be had.
     """
     landmarks, blendshapes = [], []
-    import mediapipe as mp
-    from splatalk import assets
-
-    V = mp.tasks.vision
-    tr = V.FaceLandmarker.create_from_options(
-        V.FaceLandmarkerOptions(
-            base_options=mp.tasks.BaseOptions(model_asset_path=str(assets.fetch("face_landmarker"))),
-            output_face_blendshapes=True,
-            running_mode=V.RunningMode.VIDEO,
-        )
-    )
-    for i, image in enumerate(images):
-        r = tr.detect_for_video(
-            mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(image)), int(i * 1000 / fps)
-        )
-        h, w = image.shape[:2]
-        if r.face_landmarks:
-            landmarks.append(np.array([(p.x * w, p.y * h) for p in r.face_landmarks[0]]))
-            d = {c.category_name: c.score for c in r.face_blendshapes[0]}
-            blendshapes.append(np.array([d.get(n, 0.0) for n in BLENDSHAPES]))
-        else:
-            landmarks.append(np.full((N_LANDMARKS, 2), np.nan))
-            blendshapes.append(np.full(len(BLENDSHAPES), np.nan))
-        if step is not None:
-            step()
+    with FaceFinder(max_faces=1) as finder:
+        for image in images:
+            found = finder.find(image)
+            face = finder.refine(image, found[0], TRACKED_VIEWS) if found else NO_FACE
+            landmarks.append(face.landmarks[:, :2])
+            blendshapes.append(face.blendshapes)
+            if step is not None:
+                step()
     return Faces(np.array(landmarks), np.array(blendshapes))
