@@ -100,7 +100,8 @@ def evaluate(
 
 def timed_frames(avatar: Avatar, performance: Performance, backend: str) -> tuple[list[np.ndarray], list[float]]:
     """Rendered frames, and the seconds that each took from its controls to its pixels."""
-    images, seconds = [], []
+    images: list[np.ndarray] = []
+    seconds: list[float] = []
     avatar.forget_features()
     frames = play(avatar, performance, backend=backend)
     with progress.bar("Rendering held-out frames", len(performance)) as step:

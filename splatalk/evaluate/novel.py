@@ -1,0 +1,201 @@
+"""Novel views against truth: an avatar seen from cameras that never recorded the person.
+
+A monocular avatar lives in a frame and a scale of its own. One similarity transform for the whole clip, fitted over the
+training frames, maps it onto the truth; the truth's cameras are carried back through it. Nothing is aligned per image.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from splatalk import progress
+from splatalk.avatar.model import Avatar
+from splatalk.capture.dataset import Capture
+from splatalk.drive.from_capture import from_capture
+from splatalk.drive.play import play
+from splatalk.errors import FormatError, UserError
+from splatalk.evaluate import metrics
+from splatalk.render.camera import Camera
+from splatalk.train.perceptual import Lpips
+
+CORRESPONDING = ((36, 33), (39, 133), (42, 362), (45, 263), (28, 197), (30, 4), (33, 2), (48, 61), (54, 291), (8, 152))
+"""(Multi-PIE 68, MediaPipe 478): corners of eyes and mouth, nose and chin, which both define alike."""
+HEAD, TORSO = 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Similarity:
+    """x -> scale * rotation @ x + translation.
+
+    Args:
+        scale: target units per source unit.
+        rotation: (3, 3).
+        translation: (3,) target units.
+        residual: root mean square distance left after fitting, target units.
+    """
+
+    scale: float
+    rotation: np.ndarray
+    translation: np.ndarray
+    residual: float
+
+    def camera(self, camera: Camera) -> Camera:
+        """A camera of the target's world as one of the source's; both see the same picture."""
+        r, t = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
+        out = np.eye(4)
+        out[:3, :3] = r @ self.rotation
+        out[:3, 3] = (r @ self.translation + t) / self.scale
+        return dataclasses.replace(camera, world_to_camera=out)
+
+
+def fit_similarity(source: np.ndarray, target: np.ndarray) -> Similarity:
+    """The similarity with the least squared distance between points (Umeyama 1991, eq. 40 to 43).
+
+    Args:
+        source, target: (N, 3) corresponding points.
+    """
+    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    u, d, vt = np.linalg.svd(b.T @ a / len(a))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    rotation = (u * sign) @ vt
+    scale = float((d * sign).sum() / a.var(axis=0).sum())
+    translation = target.mean(axis=0) - scale * rotation @ source.mean(axis=0)
+    left = target - (scale * source @ rotation.T + translation)
+    return Similarity(scale, rotation, translation, float(np.sqrt((left**2).sum(axis=1).mean())))
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """What is known about a synthetic recording; centimetres, OpenCV axes.
+
+    Args:
+        camera: the recording's; its world is the truth's.
+        head_pose: (N, 4, 4) head to world.
+        landmarks: (N, 68, 3) in the head frame.
+        frames: (F,) frames with novel views.
+        yaw_pitch: (V, 2) degrees.
+        novel_from_camera: (V, 4, 4).
+        background: (3,) RGB 0..255.
+        views: the archive with the pictures.
+    """
+
+    camera: Camera
+    head_pose: np.ndarray
+    landmarks: np.ndarray
+    frames: np.ndarray
+    yaw_pitch: np.ndarray
+    novel_from_camera: np.ndarray
+    background: np.ndarray
+    views: Path
+
+    @classmethod
+    def load(cls, facts: Path, views: Path) -> Truth:
+        """Read ``NAME_gt.npz`` and ``NAME_novel.zip``.
+
+        Raises:
+            FormatError: one of them is missing or is something else.
+        """
+        try:
+            with zipfile.ZipFile(views) as archive:
+                if not any(re.fullmatch(r"f\d+_c\d+\.webp", name) for name in archive.namelist()):
+                    raise ValueError("the archive holds no views")
+            with np.load(facts, allow_pickle=False) as data:
+                width, height = (int(v) for v in data["image_size"])
+                fx, fy, cx, cy = (float(data["K"][row]) for row in ((0, 0), (1, 1), (0, 2), (1, 2)))
+                return cls(
+                    camera=Camera(width, height, fx, fy, cx, cy),
+                    head_pose=data["T_cam_head"].astype(np.float64),
+                    landmarks=data["landmarks68_model"].astype(np.float64),
+                    frames=data["test_frames"],
+                    yaw_pitch=data["novel_yaw_pitch"],
+                    novel_from_camera=data["T_novel_from_cam"].astype(np.float64),
+                    background=data["novel_background"],
+                    views=views,
+                )
+        except Exception as e:  # a damaged archive can raise anything
+            raise FormatError(
+                f"{facts} and {views} are not a truth with novel views: {e}.", "Name a recording that comes with both."
+            ) from e
+
+    def pictures(self, frame: int, view: int) -> tuple[np.ndarray, np.ndarray]:
+        """The picture (H, W, 3) uint8 RGB and its mask (H, W): 0 background, 1 head with hair, 2 torso."""
+        stem = f"f{frame:05d}_c{view}"
+        try:
+            with zipfile.ZipFile(self.views) as archive:
+                image = cv2.imdecode(np.frombuffer(archive.read(f"{stem}.webp"), np.uint8), cv2.IMREAD_COLOR_RGB)
+                mask = cv2.imdecode(np.frombuffer(archive.read(f"{stem}_mask.png"), np.uint8), cv2.IMREAD_UNCHANGED)
+            if image is None or mask is None or mask.shape != image.shape[:2]:
+                raise ValueError("not a picture with its mask")
+        except Exception as e:
+            raise FormatError(f"{stem} in {self.views} cannot be read: {e}.", "Copy the archive again.") from e
+        return image, mask
+
+
+def align(capture: Capture, truth: Truth) -> Similarity:
+    """From the avatar's world to the truth's: face points carried by both head poses over all training frames.
+
+    The tracked face gives the scale, which head poses alone hardly tell: a head turns more than it travels.
+    """
+    frames = capture.train_frames()
+    frames = frames[frames < len(truth.head_pose)]
+    if len(frames) < 3:
+        raise UserError(f"{capture.path.name} and the truth have no frames in common.", "Use the matching recording.")
+    ours, theirs = np.array(CORRESPONDING).T[::-1]
+    tracked = _carried(capture.tracks.head_pose[frames], capture.tracks.landmarks_head[frames][:, ours])
+    return fit_similarity(tracked, _carried(truth.head_pose[frames], truth.landmarks[frames][:, theirs]))
+
+
+def _carried(poses: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N * P, 3): points (N, P, 3) of every frame in the world."""
+    moved = np.einsum("nij,npj->npi", poses[:, :3, :3], points) + poses[:, None, :3, 3]
+    return moved.reshape(-1, 3).astype(np.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """One novel view of one frame: the avatar's picture, the truth's, and the truth's mask."""
+
+    frame: int
+    view: int
+    image: np.ndarray
+    truth: np.ndarray
+    mask: np.ndarray
+
+
+def novel_views(
+    avatar: Avatar, capture: Capture, truth: Truth, similarity: Similarity, every: int = 1, backend: str = "auto"
+) -> Iterator[View]:
+    """Render every novel view of the truth's held-out frames, on the truth's flat background.
+
+    Args:
+        similarity: from ``align``.
+        every: take every so many-th frame.
+    """
+    frames = np.intersect1d(truth.frames, capture.test_frames())[::every]
+    performance = from_capture(avatar, capture, frames)
+    colour = "#" + bytes(int(c) for c in truth.background).hex()
+    with progress.bar("Novel views", len(frames) * len(truth.yaw_pitch), "picture") as step:
+        for view, matrix in enumerate(truth.novel_from_camera):
+            camera = similarity.camera(dataclasses.replace(truth.camera, world_to_camera=matrix))
+            rendered = play(avatar, performance, camera=camera, background=colour, backend=backend)
+            for frame, image in zip(frames, rendered, strict=True):
+                yield View(int(frame), view, image, *truth.pictures(int(frame), view))
+                step()
+
+
+def view_figures(view: View, metric: Lpips | None) -> dict[str, float]:
+    """``psnr_person`` and ``psnr_head`` within the truth's mask; ``lpips_full`` over the picture on flat background."""
+    out = {
+        "psnr_person": metrics.psnr(view.image, view.truth, (view.mask > 0).astype(np.float64)),
+        "psnr_head": metrics.psnr(view.image, view.truth, (view.mask == HEAD).astype(np.float64)),
+    }
+    if metric is not None:
+        out["lpips_full"] = metrics.lpips(metric, view.image, view.truth)
+    return out
