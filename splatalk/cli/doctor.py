@@ -157,7 +157,7 @@ def _backends() -> Iterator[Finding]:
 
     chosen = backends.choose("auto")
     for name, status in backends.available().items():
-        works = status.startswith(("ok", "available", "ready"))
+        works = status.startswith("ready")
         used = " (used by default)" if name == chosen else ""
         yield Finding("backends", name, "ok" if works else "absent", status + used)
 
