@@ -11,7 +11,7 @@ import pytest
 
 from splatalk.cli import main
 from splatalk.cli.app import COMMANDS
-from splatalk.config import Preset, preset_names
+from splatalk.config import preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
