@@ -1,0 +1,199 @@
+"""The measurement finds what is known to be wrong with a fake avatar: noise, delay, a mouth that moves in silence."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from splatalk.errors import UserError
+from splatalk.evaluate import motion, protocol
+from splatalk.evaluate.report import Report
+from splatalk.evaluate.tracking import LIPS, Faces
+from splatalk.render.camera import Camera
+
+N, SIZE, FIRST = 60, 64, 40
+
+
+def opening(i: int) -> int:
+    """How far the fake mouth is open in frame i, pixels."""
+    return round(8 + 4 * np.sin(i / 2.2) + 2 * np.sin(i * 1.3))
+
+
+def picture(i: int) -> np.ndarray:
+    """A flat face whose top left pixel tells the mouth's opening."""
+    image = np.full((SIZE, SIZE, 3), 100, np.uint8)
+    image[16:48, 16:48] = 160
+    image[0, 0] = opening(i) * 10
+    return image
+
+
+class FakeCapture:
+    path, fps, n_frames = Path("fake.capture"), 25.0, N
+    camera = Camera(SIZE, SIZE, 100, 100, 32, 32)
+    tracks = types.SimpleNamespace(face_box=np.tile((12.0, 12, 52, 52), (N, 1)))
+
+    def frame(self, i: int) -> np.ndarray:
+        return picture(int(i))
+
+    def matte(self, i: int) -> np.ndarray:
+        return (picture(int(i))[..., 0] == 160).astype(np.float32)
+
+    def train_frames(self) -> np.ndarray:
+        return np.arange(FIRST)
+
+    def test_frames(self) -> np.ndarray:
+        return np.arange(FIRST, N)
+
+
+class FakeAvatar:
+    meta = types.MappingProxyType({"name": "Fake"})
+    camera, n_gaussians, audio_encoder = FakeCapture.camera, 7, object()
+    forgotten = False
+
+    def forget_features(self) -> None:
+        self.forgotten = True
+
+
+class FakePerformance(list):
+    audio, fps = np.ones(10, np.float32), 25.0
+
+
+def track(images: Iterable[np.ndarray], step: Callable[[], object] | None = None) -> Faces:
+    """Reads the opening from the picture; a face of 100 pixels' height."""
+    points, shapes = [], []
+    for image in images:
+        gap = float(image[0, 0, 0]) / 10
+        face = np.zeros((478, 2))
+        face[motion.FOREHEAD_TOP], face[motion.LEFT_EYE_OUTER] = (0, 100), (50, 0)
+        for upper, lower in ((81, 178), (82, 87), (13, 14), (312, 317), (311, 402)):
+            face[upper], face[lower] = (upper, 10), (upper, 10 + gap)
+        points.append(face)
+        shapes.append(np.full(52, gap / 100))
+        if step is not None:
+            step()
+    return Faces(np.array(points), np.array(shapes))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[int], np.ndarray]]:
+    """Replaces drive and the tracker; ``draw`` is what the fake avatar shows in a frame, ``silence`` in silence."""
+    draws: dict[str, Callable[[int], np.ndarray]] = {"draw": picture, "silence": lambda i: picture(0)}
+
+    def play(avatar: object, performance: FakePerformance, backend: str) -> Iterator[np.ndarray]:
+        name = "silence" if getattr(performance, "silent", False) else "draw"
+        return (draws[name](i) for i in performance)
+
+    def silence(avatar: object, samples: np.ndarray, seed: int, head: str) -> FakePerformance:
+        assert not samples.any()
+        performance = FakePerformance(range(50))
+        performance.silent = True  # type: ignore[attr-defined]
+        return performance
+
+    monkeypatch.setattr(protocol, "play", play)
+    monkeypatch.setattr(protocol, "from_capture", lambda avatar, capture, frames, mouth: FakePerformance(frames))
+    monkeypatch.setattr(protocol, "from_audio", silence)
+    monkeypatch.setattr(protocol, "track_faces", track)
+    monkeypatch.setattr(protocol, "machine_facts", lambda n, backend: {"Gaussians": str(n)})
+    return draws
+
+
+def measure(**options: object) -> Report:
+    return protocol.evaluate(FakeAvatar(), FakeCapture(), perceptual=False, **options)  # type: ignore[arg-type]
+
+
+def test_a_perfect_avatar(world: dict) -> None:
+    report = measure()
+    assert report.frames == list(range(FIRST, N)) and report.mouth == "audio" and not report.notes
+    assert report.avatar["psnr_full"] is None  # infinite
+    assert report.avatar["ssim_full"] == pytest.approx(1)
+    assert report.avatar["lmd_px"] == 0 and report.avatar["opening_lag"] == 0
+    assert report.avatar["opening_correlation"] == pytest.approx(1)
+    assert report.avatar["silence_moving"] == 0 and report.avatar["face_found"] == 100
+    assert report.recording["opening_correlation"] > 0.95 and "psnr_full" not in report.recording
+
+
+def test_a_known_error_inside_the_person_only(world: dict) -> None:
+    world["draw"] = lambda i: np.where(picture(i) == 160, 170, picture(i)).astype(np.uint8)
+    report = measure()
+    person = 20 * np.log10(255 / 10)
+    assert report.avatar["psnr_person"] == pytest.approx(person, abs=1e-3)
+    assert report.avatar["psnr_full"] == pytest.approx(person + 10 * np.log10(4), abs=1e-3)
+    assert len(report.curves["psnr_full"]) == N - FIRST
+
+
+def test_a_late_mouth_is_told(world: dict) -> None:
+    world["draw"] = lambda i: picture(i - 2)
+    report = measure()
+    assert report.avatar["opening_lag"] == 2
+    assert report.avatar["opening_best"] == pytest.approx(1)
+    assert report.avatar["opening_correlation"] < 0.9 and report.avatar["lmd_px"] > 0
+
+
+def test_a_mouth_that_moves_in_silence_is_told(world: dict) -> None:
+    world["silence"] = lambda i: picture(i)
+    assert measure().avatar["silence_moving"] > 50
+
+
+def test_a_mouth_driven_by_curves_is_not_asked_about_silence(world: dict) -> None:
+    assert "silence_moving" not in measure(mouth="expression").avatar
+
+
+def test_an_avatar_without_sound_is_driven_by_the_tracked_mouth(world: dict) -> None:
+    avatar = FakeAvatar()
+    avatar.audio_encoder = None  # type: ignore[assignment]
+    report = protocol.evaluate(avatar, FakeCapture(), perceptual=False)  # type: ignore[arg-type]
+    assert report.mouth == "expression" and "silence_moving" not in report.avatar
+    assert avatar.forgotten
+
+
+def test_training_frames_and_gaps_are_told(world: dict) -> None:
+    notes = " ".join(measure(frames=np.array([5, 6, 9, 10])).notes)
+    assert "4 of these frames belong to the training part" in notes and "2 frames in the range are left out" in notes
+
+
+@pytest.mark.parametrize("frames", [np.array([], int), np.array([3, 3, 4]), np.array([-1, 0]), np.array([N])])
+def test_bad_frames_are_told(world: dict, frames: np.ndarray) -> None:
+    with pytest.raises(UserError):
+        measure(frames=frames)
+
+
+def test_another_size_is_told(world: dict) -> None:
+    avatar = FakeAvatar()
+    avatar.camera = avatar.camera.resized(32, 32)
+    with pytest.raises(UserError, match="32×32"):
+        protocol.evaluate(avatar, FakeCapture(), perceptual=False)  # type: ignore[arg-type]
+
+
+def test_output(world: dict, tmp_path: Path) -> None:
+    report = measure(out=tmp_path / "out")
+    assert Report.from_json((tmp_path / "out" / "report.json").read_text()) == report
+    assert len(list((tmp_path / "out" / "frames").glob("*.jpg"))) == 8  # seven frames and the mouths
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        measure(out=tmp_path / "file")
+
+
+def test_faces_never_found_give_no_figures(world: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def blind(images: Iterable[np.ndarray], step: object = None) -> Faces:
+        n = sum(1 for _ in images)
+        return Faces(np.full((n, 478, 2), np.nan), np.full((n, 52), np.nan))
+
+    monkeypatch.setattr(protocol, "track_faces", blind)
+    report = measure(out=tmp_path / "out")
+    assert report.avatar["face_found"] == 0 and report.avatar["lmd_px"] is None
+    assert report.avatar["opening_correlation"] is None and report.avatar["silence_moving"] is None
+
+
+def test_speed_is_of_the_steady_frames() -> None:
+    figures = protocol.speed_figures([1.0, 0.02, 0.02, 0.02, 0.06])
+    assert figures["first_frame_ms"] == 1000 and figures["frame_ms_p50"] == pytest.approx(20)
+    assert figures["fps"] == pytest.approx(1 / 0.03) and figures["frame_ms_p99"] > 55
+    assert protocol.speed_figures([0.5])["fps"] == 2
+
+
+def test_forty_lip_landmarks() -> None:
+    assert len(set(LIPS)) == 40
