@@ -76,8 +76,16 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def _status(done: int, total: int, unit: str, speed: float) -> str:
+    """``120/200 steps, 19.8 step/s, 0:04 left`` as far as it is known."""
+    parts = [f"{done}/{total} {unit}s" if total else f"{done} {unit}{'' if done == 1 else 's'}"]
+    parts += [_format_rate(speed, unit)] if speed else []
+    parts += [f"{format_seconds((total - done) / speed)} left"] if total and speed else []
+    return ", ".join(parts)
+
+
 def _format_rate(rate: float, unit: str) -> str:
-    return f"{rate:.1f} {unit}/s" if rate >= 1 or rate == 0 else f"{1 / rate:.1f} s/{unit}"
+    return f"{rate:.1f} {unit}/s" if rate >= 1 else f"{1 / rate:.1f} s/{unit}"
 
 
 def _format_fields(fields: dict[str, object]) -> str:
@@ -122,46 +130,35 @@ class _PlainBar:
         self._write(self.clock(), finished=True)
 
     def _write(self, now: float, finished: bool = False) -> None:
-        count = f"{self.done}/{self.total}" if self.total else str(self.done)
-        parts = [f"{self.description}: {count} {self.unit}{'' if self.done == self.total == 1 else 's'}"]
-        parts += [_format_rate(self.speed, self.unit)] if self.speed else []
-        if finished:
-            parts.append(f"took {format_seconds(now - self.start)}")
-        elif self.total and self.speed:
-            parts.append(f"{format_seconds((self.total - self.done) / self.speed)} left")
+        parts = [_status(self.done, 0 if finished else self.total, self.unit, self.speed)]
+        parts += [f"took {format_seconds(now - self.start)}"] if finished else []
         parts += [_format_fields(self.fields)] if self.fields else []
-        print(", ".join(parts), file=sys.stderr, flush=True)
+        print(f"{self.description}: {', '.join(parts)}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def _terminal_bar(description: str, total: int, unit: str) -> Iterator[Step]:
     global _live, _open_bars
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
     if _live is None:
         _live = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[extra]}", style="dim"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[status]}"),
+            # Whatever room is left: a narrow terminal cuts these figures, never the ones before.
+            TextColumn(
+                "{task.fields[extra]}", style="dim", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+            ),
             console=Console(stderr=True),
             refresh_per_second=4,
+            expand=True,
         )
         _live.start()
     live = _live
-    task = live.add_task(description, total=total or None, rate="", extra="")
+    task = live.add_task(description, total=total or None, status="", extra="")
     shown: dict[str, object] = {}
     rate = _Rate()
     done = 0
@@ -170,8 +167,8 @@ def _terminal_bar(description: str, total: int, unit: str) -> Iterator[Step]:
         nonlocal done
         done += n
         shown.update(fields)
-        speed = rate(time.monotonic(), done)
-        live.update(task, advance=n, rate=_format_rate(speed, unit), extra=_format_fields(shown))
+        status = _status(done, total, unit, rate(time.monotonic(), done))
+        live.update(task, advance=n, status=status, extra=_format_fields(shown))
 
     _open_bars += 1
     try:

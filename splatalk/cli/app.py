@@ -28,7 +28,9 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
         words = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in words
         sys.exit(run_guarded(lambda: self._run(words, prog_name, extra), as_json))

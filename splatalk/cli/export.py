@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,7 +43,7 @@ def command(avatar: Path, kind: str, output: Path, audio: Path | None, seed: int
     report(as_json, {"command": "export", "format": kind, "output": output, **facts}, text)
 
 
-def _ply(avatar: Path, output: Path) -> tuple[dict[str, int], str]:
+def _ply(avatar: Path, output: Path) -> tuple[dict[str, Any], str]:
     from splatalk import avatar as avatars
     from splatalk.export.canonical import canonical_splats, provenance
     from splatalk.export.ply import write_ply
@@ -54,7 +55,7 @@ def _ply(avatar: Path, output: Path) -> tuple[dict[str, int], str]:
     return {"gaussians": len(splats), "bytes": size}, f"{output}: {len(splats)} Gaussians, {size / 1e6:.1f} MB"
 
 
-def _sequence(avatar: Path, audio: Path, output: Path, seed: int) -> tuple[dict[str, float], str]:
+def _sequence(avatar: Path, audio: Path, output: Path, seed: int) -> tuple[dict[str, Any], str]:
     from splatalk import avatar as avatars
     from splatalk import progress
     from splatalk.drive.from_audio import from_audio

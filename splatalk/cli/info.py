@@ -52,8 +52,8 @@ def _capture(path: Path) -> dict[str, Any]:
         "kind": "capture",
         "bytes": size,
         **summary(capture),
-        "consent": capture.consent,
-        "source": capture.source,
+        "consent": capture.meta.get("consent"),
+        "source": capture.meta.get("source"),
     }
 
 
