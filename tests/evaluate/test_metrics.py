@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splatalk.errors import AssetError
 from splatalk.evaluate import metrics
+from splatalk.kernels.ssim import ssim_map
 from splatalk.train.perceptual import Lpips
 
 
@@ -78,6 +80,13 @@ def test_ssim_laws() -> None:
     np.testing.assert_allclose(map_ab[inside], metrics.ssim_map(b, a)[inside])
     assert np.isnan(map_ab[:5]).all() and np.isnan(map_ab[:, -5:]).all() and np.isfinite(map_ab[inside]).all()
     assert float(np.nanmax(map_ab)) <= 1.0
+
+
+def test_ssim_agrees_with_the_training_kernel_inside_the_border() -> None:
+    a, b = picture(0), picture(3)
+    trained = ssim_map(torch.from_numpy(a).double() / 255, torch.from_numpy(b).double() / 255)
+    inner = trained.mean(dim=2).numpy()[5:-5, 5:-5]
+    np.testing.assert_allclose(metrics.ssim_map(a, b)[5:-5, 5:-5], inner, atol=1e-9)
 
 
 def test_lpips_is_symmetric_and_grows_with_blur() -> None:
