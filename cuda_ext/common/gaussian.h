@@ -91,19 +91,25 @@ SPLATALK_FN Linearised linearise(const View& view, const float* mean) {
 }
 
 // Fills everything but first_pair. A Gaussian that is behind the camera, off screen, too transparent, degenerate
-// or not finite gets an empty tile range and radius 0. Returns its depth in metres.
+// or not finite (in float32) gets an empty tile range and radius 0. Returns its depth in metres.
 SPLATALK_FN float project(const View& view, const float* mean, const float* quat, const float* scale, float opacity,
                           const float* color, Screen& out) {
     const Linearised l = linearise(view, mean);
     float unit[4], R[9];
     rotation_of(quat, unit, R);
-    float xx = kLowPass, xy = 0, yy = kLowPass;
+    float u[3], v[3], xx = kLowPass, xy = 0, yy = kLowPass;
     for (int k = 0; k < 3; ++k) {
-        const float u = (l.m[0] * R[k] + l.m[1] * R[3 + k] + l.m[2] * R[6 + k]) * scale[k];
-        const float v = (l.m[3] * R[k] + l.m[4] * R[3 + k] + l.m[5] * R[6 + k]) * scale[k];
-        xx += u * u, xy += u * v, yy += v * v;
+        u[k] = (l.m[0] * R[k] + l.m[1] * R[3 + k] + l.m[2] * R[6 + k]) * scale[k];
+        v[k] = (l.m[3] * R[k] + l.m[4] * R[3 + k] + l.m[5] * R[6 + k]) * scale[k];
+        xx += u[k] * u[k], xy += u[k] * v[k], yy += v[k] * v[k];
     }
-    const float det = xx * yy - xy * xy, inverse = 1.0f / det;
+    // xx yy - xy^2 by Cauchy-Binet: a sum of squares, which keeps its digits for needles where the difference does not.
+    float det = kLowPass * (xx + yy - kLowPass);
+    for (int k = 0; k < 3; ++k) {
+        const float minor = u[k] * v[(k + 1) % 3] - u[(k + 1) % 3] * v[k];
+        det += minor * minor;
+    }
+    const float inverse = 1.0f / det;
     const float log2_opacity = std::log2(opacity);
     const float squared = 2 * kLn2 * (log2_opacity - kLog2Min);  // squared Mahalanobis radius where alpha = 1/255
     out.x = view.fx * l.p[0] * l.rz + view.cx;
@@ -120,6 +126,9 @@ SPLATALK_FN float project(const View& view, const float* mean, const float* quat
     const bool drawable = l.p[2] > kNear && squared > 0 && opacity <= 3e38f && det > 0 && sum - sum == 0;
     if (!drawable) return 0;
     const float half_width = std::sqrt(squared * xx), half_height = std::sqrt(squared * yy);
+    if (!(out.x + half_width >= 0 && out.x - half_width < view.width && out.y + half_height >= 0 &&
+          out.y - half_height < view.height))
+        return 0;
     const int tiles_x = (view.width + kTile - 1) / kTile, tiles_y = (view.height + kTile - 1) / kTile;
     const float left = std::floor((out.x - half_width) / kTile), right = std::floor((out.x + half_width) / kTile) + 1;
     const float top = std::floor((out.y - half_height) / kTile), bottom = std::floor((out.y + half_height) / kTile) + 1;

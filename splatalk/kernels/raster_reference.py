@@ -68,14 +68,12 @@ def _screen(means, quats, scales, viewmat, intrinsics, width, height) -> tuple[T
     limited_x = x.clamp(-cx / fx - margin_x, (width - cx) / fx + margin_x)
     limited_y = y.clamp(-cy / fy - margin_y, (height - cy) / fy + margin_y)
     zero = torch.zeros_like(z)
-    jacobian = torch.stack(
-        [fx / z, zero, -fx * limited_x / z, zero, fy / z, -fy * limited_y / z], dim=-1
-    ).reshape(-1, 2, 3)
+    jacobian = torch.stack([fx / z, zero, -fx * limited_x / z, zero, fy / z, -fy * limited_y / z], dim=-1).reshape(
+        -1, 2, 3
+    )
     half = jacobian @ rotation @ (rotation_matrices(quats) * scales[:, None, :])  # (N, 2, 3), C = half half^T
     covariance = half @ half.transpose(1, 2)
-    entries = torch.stack(
-        [covariance[:, 0, 0] + LOW_PASS, covariance[:, 0, 1], covariance[:, 1, 1] + LOW_PASS], dim=-1
-    )
+    entries = torch.stack([covariance[:, 0, 0] + LOW_PASS, covariance[:, 0, 1], covariance[:, 1, 1] + LOW_PASS], dim=-1)
     return torch.stack([fx * x + cx, fy * y + cy], dim=-1), entries, z
 
 
@@ -124,7 +122,7 @@ def rasterize_reference(
     """Like `raster.rasterize_cpu`, in the floating-point type and on the device of ``means``."""
     g = project_reference(means, quats, scales, opacities, colors, viewmat, intrinsics, width, height)
     if means2d_grad is not None and g.means.requires_grad:
-        g.means.register_hook(lambda d: means2d_grad.zero_().index_copy_(0, g.index, d.to(means2d_grad)))
+        _fill_on_backward(means2d_grad, g)
     if background is None:
         background = means.new_zeros(3)
     background = background.to(means).expand(height, width, 3)
@@ -136,6 +134,13 @@ def rasterize_reference(
     radii = means.new_zeros(means.shape[0])
     radii[g.index] = g.extents.amax(dim=1)
     return torch.cat([r[0] for r in rows]), torch.cat([r[1] for r in rows]), radii
+
+
+def _fill_on_backward(means2d_grad: Tensor, g: Projected) -> None:
+    def fill(gradient: Tensor) -> None:
+        means2d_grad.zero_().index_copy_(0, g.index, gradient.detach().to(means2d_grad))
+
+    g.means.register_hook(fill)
 
 
 def _tile(g: Projected, background: Tensor, x0: int, x1: int, y0: int, y1: int) -> tuple[Tensor, Tensor]:

@@ -35,7 +35,9 @@ class _Ssim(torch.autograd.Function):
         for wanted, one, other in ((a.requires_grad, first, second), (b.requires_grad, second, first)):
             partials = torch.empty(3, *a.shape) if wanted else None
             if wanted or not ctx.partials:
-                total = native().ssim_forward(one, other, pixels, None if partials is None else partials.numpy(), threads)
+                total = native().ssim_forward(
+                    one, other, pixels, None if partials is None else partials.numpy(), threads
+                )
             ctx.partials.append(partials)
         ctx.save_for_backward(a, b)
         ctx.scale = 1.0 / count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -26,9 +28,13 @@ def rasterize_gsplat(
         near_plane=0.01, eps2d=0.3, packed=False, render_mode="RGB",
     )  # fmt: skip
     if means2d_grad is not None and info["means2d"].requires_grad:
-        info["means2d"].register_hook(lambda d: means2d_grad.copy_(d[0]))
+        info["means2d"].register_hook(functools.partial(_fill, means2d_grad))
     image, alpha = image[0], alpha[0, ..., 0]
     if background is not None:
         image = image + (1 - alpha)[..., None] * background.to(image)
     radii = info["radii"][0].float()
     return image, alpha, radii.amax(dim=-1) if radii.ndim == 2 else radii
+
+
+def _fill(means2d_grad: Tensor, gradient: Tensor) -> None:
+    means2d_grad.copy_(gradient.detach()[0])
