@@ -1,0 +1,337 @@
+"""Reading recordings: any container, frame rate, size and rotation, as RGB frames at the avatar's rate and 16 kHz sound.
+
+Time zero is the first picture. Frame ``i`` is the source frame nearest to ``i / fps``; sound is placed against the same zero.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from splatalk.capture.tone import to_standard_range
+from splatalk.errors import CaptureError
+
+SAMPLE_RATE = 16000
+_VIDEO_HINT = "Give a video file that other players open, such as an MP4, MOV, MKV or WebM."
+# Resizing tools write a pixel aspect a little off 1 to undo their own rounding of sizes; truly oblong pixels start at 8:9.
+_ASPECT_NOISE = 0.07
+_TRANSFER_PQ, _TRANSFER_HLG = 16, 18  # ITU-T H.273 table 3
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoFacts:
+    """What a recording is, before anything is decoded at length.
+
+    Args:
+        width, height: upright size in pixels: rotation flag and pixel aspect applied.
+        stored_width, stored_height: size of the decoded pictures.
+        rotation: degrees counter-clockwise by which decoded pictures must be turned: 0, 90, 180 or 270.
+        fps: average frame rate of the source.
+        duration: seconds as the container tells it, 0 when it does not.
+        codec: name of the video codec.
+        has_audio: whether there is a sound track.
+        high_dynamic_range: whether the brightness curve is PQ or HLG.
+    """
+
+    path: Path
+    width: int
+    height: int
+    stored_width: int
+    stored_height: int
+    rotation: int
+    fps: float
+    duration: float
+    codec: str
+    has_audio: bool
+    high_dynamic_range: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """A constant window of the upright picture and the size it is brought to.
+
+    Args:
+        x, y, width, height: the window in upright source pixels, inside the picture.
+        out_width, out_height: size of the normalised frame.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    out_width: int
+    out_height: int
+
+    @classmethod
+    def whole(cls, facts: VideoFacts, size: int) -> Crop:
+        """The whole picture, brought to a longer side of at most ``size``; smaller pictures keep their size."""
+        scale = min(1.0, size / max(facts.width, facts.height))
+        width, height = max(round(facts.width * scale), 2), max(round(facts.height * scale), 2)
+        return cls(0.0, 0.0, facts.width, facts.height, width, height)
+
+    @property
+    def scale(self) -> float:
+        """Normalised pixels per source pixel."""
+        return self.out_width / self.width
+
+
+def probe(path: Path) -> VideoFacts:
+    """Look at a recording and refuse what is not one.
+
+    Raises:
+        CaptureError: no such file, not a regular file, not a video, no picture can be decoded.
+    """
+    _check_file(path)
+    with _opened(path) as container:
+        if not container.streams.video:
+            raise CaptureError(f"{path} has sound but no picture.", _VIDEO_HINT)
+        stream = container.streams.video[0]
+        first = next(_decoded(container, stream, path), None)
+        if first is None:
+            raise CaptureError(f"No picture can be decoded from {path}; it is damaged or cut off.", _VIDEO_HINT)
+        rotation = round(first.rotation / 90) * 90 % 360
+        aspect = float(stream.sample_aspect_ratio or 1) or 1.0
+        if abs(aspect - 1.0) < _ASPECT_NOISE:
+            aspect = 1.0
+        width, height = max(round(first.width * aspect), 1), first.height
+        if rotation in (90, 270):
+            width, height = height, width
+        duration = float(container.duration or 0) / 1e6
+        if stream.duration and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        return VideoFacts(
+            path=path,
+            width=width,
+            height=height,
+            stored_width=first.width,
+            stored_height=first.height,
+            rotation=rotation,
+            fps=float(stream.average_rate or 0),
+            duration=duration,
+            codec=stream.codec_context.name,
+            has_audio=bool(container.streams.audio),
+            high_dynamic_range=int(first.color_trc or 0) in (_TRANSFER_PQ, _TRANSFER_HLG),
+        )
+
+
+def read_frames(facts: VideoFacts, crop: Crop, *, fps: float = 25.0, start: int = 0) -> Iterator[np.ndarray]:
+    """Decode, resample in time, turn upright, crop and scale.
+
+    Args:
+        facts: from ``probe``.
+        crop: from ``Crop.whole`` or ``framing.choose_crop``.
+        fps: rate of the frames that come out.
+        start: first output frame wanted; earlier ones are decoded but not converted.
+
+    Yields:
+        (crop.out_height, crop.out_width, 3) uint8 RGB, one for each ``i / fps`` from ``start`` while the picture lasts.
+
+    Raises:
+        CaptureError: the file cannot be opened. Damage further on ends the frames early.
+    """
+    converter = Converter(facts)
+    with _opened(facts.path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        index = 0
+        for frame, shown_until in _spans(_decoded(container, stream, facts.path), 1.0 / (facts.fps or fps)):
+            picture = None
+            while index < math.floor(shown_until * fps + 1e-6) + 1 and index / fps < shown_until - 1e-6:
+                if index >= start:
+                    picture = converter(frame, crop) if picture is None else picture
+                    yield picture
+                index += 1
+
+
+def sample_frames(facts: VideoFacts, crop: Crop, count: int) -> list[tuple[float, np.ndarray]]:
+    """About ``count`` pictures spread over the recording, cheaply: key frames where there are enough of them.
+
+    Returns:
+        (time in seconds, (H, W, 3) uint8 RGB) in order of time; at least one.
+    """
+    converter = Converter(facts)
+    found: dict[float, np.ndarray] = {}
+    with _opened(facts.path) as container:
+        stream = container.streams.video[0]
+        begin = float((stream.start_time or 0) * (stream.time_base or 0))
+        for k in range(count):
+            moment = begin + (k + 0.5) / count * facts.duration
+            try:
+                container.seek(int(moment * 1e6))
+                frame = next(_decoded(container, stream, facts.path), None)
+            except av.FFmpegError:
+                break
+            if frame is not None and frame.time is not None and frame.time not in found:
+                found[frame.time] = converter(frame, crop)
+    if len(found) >= min(count, 8):
+        return sorted(found.items())
+    step = max(facts.duration / count, 0.04)
+    return [(k * step, frame) for k, frame in enumerate(read_frames(facts, crop, fps=1.0 / step))]
+
+
+def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
+    """The first sound track against the picture's zero.
+
+    Args:
+        facts: from ``probe``.
+        n_samples: wanted length; shorter sound is padded with silence, longer is cut.
+
+    Returns:
+        (n_samples,) float32 in -1..1, 16 kHz mono.
+
+    Raises:
+        CaptureError: there is no sound track.
+    """
+    if not facts.has_audio:
+        raise CaptureError(f"{facts.path} has no sound track.", "Record with sound: speech is what the avatar learns.")
+    out = np.zeros(n_samples, dtype=np.float32)
+    with _opened(facts.path) as container:
+        zero = _first_picture_time(container, facts.path)
+    with _opened(facts.path) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        position: int | None = None
+        for frame in _decoded(container, container.streams.audio[0], facts.path):
+            due = None if frame.time is None else round((frame.time - zero) * SAMPLE_RATE)
+            if position is None:
+                position = due or 0
+            elif due is not None and due - position > SAMPLE_RATE // 10:
+                position = due  # a hole in the track stays a hole, so that what follows is in sync
+            frame.pts = None
+            for piece in resampler.resample(frame):
+                position = _place(out, piece.to_ndarray().reshape(-1), position)
+            if position >= n_samples:
+                break
+        for piece in resampler.resample(None) if position is not None else ():
+            position = _place(out, piece.to_ndarray().reshape(-1), position or 0)
+    return np.clip(np.nan_to_num(out), -1.0, 1.0)
+
+
+class Converter:
+    """Turns decoded pictures into upright, cropped RGB with the right matrix and range."""
+
+    def __init__(self, facts: VideoFacts) -> None:
+        self.facts = facts
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame, crop: Crop) -> np.ndarray:
+        """(crop.out_height, crop.out_width, 3) uint8 sRGB."""
+        turned = self.facts.rotation in (90, 270)
+        # Rounding the scaled whole picture, not the window, keeps the scale the same for both axes.
+        width, height = round(self.facts.width * crop.scale), round(self.facts.height * crop.scale)
+        width, height = max(width, crop.out_width), max(height, crop.out_height)
+        shrinking = crop.scale < 0.99
+        flags = Interpolation.AREA if shrinking else Interpolation.BICUBIC
+        picture = self._reformatter.reformat(
+            frame,
+            width=height if turned else width,
+            height=width if turned else height,
+            format="rgb24",
+            src_colorspace=_matrix(frame),
+            src_color_range=_range(frame),
+            dst_color_range=ColorRange.JPEG,
+            interpolation=flags | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
+            threads=1,
+        ).to_ndarray()
+        picture = np.rot90(picture, self.facts.rotation // 90)
+        left = min(round(crop.x * crop.scale), width - crop.out_width)
+        top = min(round(crop.y * crop.scale), height - crop.out_height)
+        picture = np.ascontiguousarray(picture[top : top + crop.out_height, left : left + crop.out_width])
+        if self.facts.high_dynamic_range:
+            picture = to_standard_range(picture, hybrid_log_gamma=int(frame.color_trc or 0) == _TRANSFER_HLG)
+        return picture
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise CaptureError(f"There is no video at {path}.", "Check the path and its spelling.") from error
+    if stat.S_ISDIR(mode):
+        raise CaptureError(f"{path} is a folder, not a video.", _VIDEO_HINT)
+    if not stat.S_ISREG(mode):
+        raise CaptureError(f"{path} is not a regular file.", _VIDEO_HINT)
+    if path.stat().st_size == 0:
+        raise CaptureError(f"{path} is empty.", _VIDEO_HINT)
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    try:
+        return av.open(str(path), mode="r", metadata_errors="replace")
+    except PermissionError as error:
+        raise CaptureError(f"{path} may not be read.", "Change its permissions.") from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise CaptureError(f"{path} is not a video that can be read ({_reason(error)}).", _VIDEO_HINT) from error
+
+
+def _reason(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".").lower()
+
+
+def _decoded(container: av.container.InputContainer, stream: av.stream.Stream, path: Path) -> Iterator:
+    """Decoded frames up to the first damage that decoding does not survive."""
+    failures = 0
+    for packet in _packets(container, stream):
+        try:
+            yield from packet.decode()
+        except (av.FFmpegError, ValueError):
+            failures += 1  # one bad packet costs a few frames; many mean that the rest is no video
+            if failures > 50:
+                return
+
+
+def _packets(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.Packet]:
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError:
+        return
+
+
+def _spans(frames: Iterator[av.VideoFrame], usual: float) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Each frame with the time until which it is the nearest one, counted from the first frame."""
+    previous, previous_time, zero = None, 0.0, None
+    for frame in frames:
+        moment = frame.time if frame.time is not None else previous_time + usual + (zero or 0.0)
+        zero = moment if zero is None else zero
+        moment -= zero
+        if previous is not None:
+            if moment <= previous_time:
+                continue
+            yield previous, (previous_time + moment) / 2
+        previous, previous_time = frame, moment
+    if previous is not None:
+        length = float(previous.duration * previous.time_base) if previous.duration and previous.time_base else usual
+        yield previous, previous_time + min(max(length, 0.0), 1.0)
+
+
+def _first_picture_time(container: av.container.InputContainer, path: Path) -> float:
+    for frame in _decoded(container, container.streams.video[0], path):
+        if frame.time is not None:
+            return float(frame.time)
+    return 0.0
+
+
+def _place(out: np.ndarray, piece: np.ndarray, position: int) -> int:
+    """Copy ``piece`` to ``position``, as far as it falls inside; the position after it."""
+    begin, end = max(position, 0), min(position + len(piece), len(out))
+    if end > begin:
+        out[begin:end] = piece[begin - position : end - position]
+    return position + len(piece)
+
+
+def _matrix(frame: av.VideoFrame) -> Colorspace:
+    """The YUV matrix that the picture was made with; untagged pictures follow the broadcast habit by size."""
+    tagged = {int(c): c for c in (Colorspace.ITU709, Colorspace.FCC, Colorspace.SMPTE240M, Colorspace.BT2020)}
+    tagged |= {5: Colorspace.ITU601, 6: Colorspace.ITU601, 10: Colorspace.BT2020}
+    return tagged.get(int(frame.colorspace), Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601)
+
+
+def _range(frame: av.VideoFrame) -> ColorRange:
+    full = int(frame.color_range) == int(ColorRange.JPEG) or frame.format.name.startswith("yuvj")
+    return ColorRange.JPEG if full else ColorRange.MPEG

@@ -1,0 +1,240 @@
+"""The capture stage: video in, Capture folder out.
+
+The work is done in a hidden folder beside the result; it appears under its final name only when complete. A run that was interrupted
+goes on from that folder when the video and the options are the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from splatalk.capture import plate, quality, torso
+from splatalk.capture.dataset import VERSION, Capture, write_wave
+from splatalk.capture.decode import VideoFacts, probe, read_sound
+from splatalk.capture.extract import BATCH, Measurements, extract
+from splatalk.capture.faces import FaceFinder
+from splatalk.capture.framing import Framing, look
+from splatalk.capture.report import draw_report
+from splatalk.capture.tracks import Solved, assemble
+from splatalk.errors import CaptureError, UserError
+from splatalk.files import explained
+from splatalk.progress import bar, note
+from splatalk.render.camera import Camera
+
+FPS = 25.0
+SHORTEST_S = 2.0
+_PLATE_FRAMES = 48
+_FEWEST_VALID = 0.5
+WORK_VERSION = 1
+"""Changes when unfinished work of an earlier program must not be continued."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a capture is made.
+
+    Args:
+        size: longer side of the normalised frames, pixels.
+        person: which face when there are several, from the left, from 1.
+        focal: focal length in normalised pixels when known.
+        consent: statement of consent to keep with the capture: any JSON object, or None.
+    """
+
+    size: int = 512
+    person: int | None = None
+    focal: float | None = None
+    consent: dict[str, Any] | None = None
+
+
+def record(
+    video: Path | str,
+    out: Path | str,
+    *,
+    size: int = 512,
+    person: int | None = None,
+    focal: float | None = None,
+    consent: dict[str, Any] | None = None,
+) -> Capture:
+    """Enrol a recording.
+
+    Args:
+        video: any file that FFmpeg reads.
+        out: folder to make, usually NAME.capture. An earlier capture there is replaced.
+        size, person, focal, consent: see ``Options``.
+
+    Raises:
+        CaptureError: the clip cannot be enrolled; found out before anything takes long where that is possible.
+        AssetError: a network's file is missing.
+        UserError: the disk is full or not writable.
+    """
+    video, out = Path(video), Path(out)
+    options = Options(size=size, person=person, focal=focal, consent=consent)
+    _check_place(out)
+    facts = probe(video)
+    if not facts.has_audio:
+        read_sound(facts, 0)  # raises
+    if 0 < facts.duration < SHORTEST_S:
+        raise _too_short(facts, facts.duration)
+    with FaceFinder() as finder:
+        framing = look(facts, options.size, finder, options.person)
+    folder = _open_work(out, facts, options)
+    rows = _measure(facts, framing, folder)
+    if len(rows) < SHORTEST_S * FPS:
+        shutil.rmtree(folder)
+        raise _too_short(facts, len(rows) / FPS)
+    _check_rows(rows, facts, folder)
+    samples = read_sound(facts, round(len(rows) / FPS * 16000))
+    with explained(folder):
+        _finish(folder, facts, framing, rows, samples, options)
+        _publish(folder, out)
+    return Capture.load(out)
+
+
+def _measure(facts: VideoFacts, framing: Framing, folder: Path) -> Measurements:
+    with bar("Looking at every frame", total=round(facts.duration * FPS)) as step:
+        return extract(facts, framing, FPS, folder, step)
+
+
+def _finish(
+    folder: Path, facts: VideoFacts, framing: Framing, rows: Measurements, samples: np.ndarray, options: Options
+) -> None:
+    """Everything after the long pass."""
+    width, height = framing.crop.out_width, framing.crop.out_height
+    note("Solving head pose, face and camera together")
+    solved = assemble(rows, width, height, FPS, options.focal)
+    tracks = solved.tracks
+    torso_track = _follow_torso(folder, solved)
+    tracks.torso_pose = torso.to_poses(
+        torso_track, tracks.head_pose[tracks.reference_frame], tracks.reference_frame, solved.solution.focal, FPS
+    )
+    background = _build_plate(folder, len(rows))
+    _write_picture(folder / "plate.png", background.image)
+    write_wave(folder / "audio.wav", samples)
+    tracks.save(folder / "tracks.npz")
+    summary = quality.judge(rows, solved, torso_track, background, samples, facts, framing, FPS)
+    camera = Camera(width, height, solved.solution.focal, solved.solution.focal, width / 2, height / 2)
+    meta = _describe(facts, framing, camera, len(rows), tracks.reference_frame, summary, options)
+    (folder / "report.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    (folder / "capture.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    picture = draw_report(
+        lambda i: _read_frame(folder, i), lambda i: _read_matte(folder, i), background.image, solved, samples, summary, FPS
+    )
+    _write_picture(folder / "report.png", picture)
+    shutil.rmtree(folder / "batches")
+    (folder / "work.json").unlink()
+
+
+def _follow_torso(folder: Path, solved: Solved) -> torso.TorsoTrack:
+    tracks = solved.tracks
+    reference = tracks.reference_frame
+    tracker = torso.TorsoTracker(
+        _read_frame(folder, reference), _read_matte(folder, reference), tracks.landmarks[reference]
+    )
+    with bar("Following the shoulders", total=len(tracks.valid)) as step:
+        return torso.track(tracker, lambda i: _read_frame(folder, i), len(tracks.valid), reference, step)
+
+
+def _build_plate(folder: Path, n_frames: int) -> plate.Plate:
+    chosen = np.unique(np.linspace(0, n_frames - 1, _PLATE_FRAMES).round().astype(int))
+    return plate.build([_read_frame(folder, i) for i in chosen], [_read_matte(folder, i) for i in chosen])
+
+
+def _describe(
+    facts: VideoFacts,
+    framing: Framing,
+    camera: Camera,
+    n_frames: int,
+    reference: int,
+    summary: dict[str, Any],
+    options: Options,
+) -> dict[str, Any]:
+    source = {key: value for key, value in dataclasses.asdict(facts).items() if key != "path"}
+    return {
+        "format": "splatalk capture",
+        "version": VERSION,
+        "fps": FPS,
+        "n_frames": n_frames,
+        "width": camera.width,
+        "height": camera.height,
+        "camera": camera.to_json(),
+        "reference_frame": reference,
+        "source": {"name": facts.path.name, **source, "crop": dataclasses.asdict(framing.crop)},
+        "consent": options.consent,
+        "quality": {key: summary[key] for key in ("advice", "warnings", "frames_used", "wobble")},
+    }
+
+
+def _check_place(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; a capture is a folder.", "Choose another name, such as me.capture.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "capture.json").is_file():
+        raise UserError(f"The folder {out} holds something else than a capture.", "Choose another name.")
+
+
+def _check_rows(rows: Measurements, facts: VideoFacts, folder: Path) -> None:
+    share = float(rows.found.mean())
+    if share < _FEWEST_VALID:
+        shutil.rmtree(folder)
+        raise CaptureError(
+            f"A face is found in only {share:.0%} of the frames of {facts.path}.",
+            "Cut the clip to the part in which the person faces the camera.",
+        )
+
+
+def _too_short(facts: VideoFacts, seconds: float) -> CaptureError:
+    return CaptureError(
+        f"{facts.path} is too short: {seconds:.1f} s of at least {SHORTEST_S:.0f} s.",
+        "Record half a minute or more; one to three minutes give the best avatar.",
+    )
+
+
+def _open_work(out: Path, facts: VideoFacts, options: Options) -> Path:
+    """The folder of unfinished work: the earlier one when it belongs to the same video and options, else empty."""
+    folder = out.absolute().with_name(f".{out.name}.unfinished")
+    state = facts.path.stat()
+    key = [WORK_VERSION, BATCH, str(facts.path.absolute()), state.st_size, state.st_mtime_ns, options.size, options.person]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    with explained(folder):
+        try:
+            same = json.loads((folder / "work.json").read_text(encoding="utf-8")) == {"key": name}
+        except (OSError, ValueError):
+            same = False
+        if not same:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            (folder / "work.json").write_text(json.dumps({"key": name}), encoding="utf-8")
+    return folder
+
+
+def _publish(folder: Path, out: Path) -> None:
+    """Put the finished folder under its final name; what was there goes."""
+    earlier = out.absolute().with_name(f".{out.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if out.exists():
+        os.replace(out, earlier)
+    os.replace(folder, out)
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _read_frame(folder: Path, i: int) -> np.ndarray:
+    return cv2.cvtColor(cv2.imread(str(folder / "frames" / f"{i:06d}.jpg")), cv2.COLOR_BGR2RGB)
+
+
+def _read_matte(folder: Path, i: int) -> np.ndarray:
+    return cv2.imread(str(folder / "mattes" / f"{i:06d}.png"), cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255.0
+
+
+def _write_picture(path: Path, rgb: np.ndarray) -> None:
+    ok, data = cv2.imencode(path.suffix, np.ascontiguousarray(rgb[..., ::-1]))
+    if not ok:
+        raise UserError(f"{path} cannot be written.", "Try another size.")
+    path.write_bytes(data.tobytes())

@@ -1,0 +1,152 @@
+"""From the measurements of all frames to Tracks: poses, face in its own frame, expression, gaze, which frames are fit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy.signal import savgol_filter
+
+from splatalk.avatar.face_mesh import N_SKIN, eye_opening, mouth_opening
+from splatalk.capture.dataset import Tracks
+from splatalk.capture.extract import Measurements
+from splatalk.capture.gaze import gaze_angles
+from splatalk.capture.geometry import vector_from_rotation
+from splatalk.capture.pose import Solution, solve
+from splatalk.capture.smooth import fill_gaps, smooth_poses
+
+HEAD_CUTOFF = (1.5, 3.0)
+"""Hz between which the smoothing of the head's motion is chosen by the clip."""
+_BLUR_SHARE = 0.35  # of the usual sharpness, below which a frame counts as blurred
+_RESIDUAL_FACTOR = 3.5  # of the usual residual, above which the face is taken for hidden or mistaken
+_FEWEST_VALID = 0.5
+
+
+@dataclasses.dataclass
+class Solved:
+    """Tracks with the torso still at the head's place, and what was found on the way.
+
+    Args:
+        tracks: see ``Tracks``.
+        solution: of the joint solve, smoothed poses in it.
+        reasons: per unfit frame, why: ``no face``, ``blurred``, ``face hidden``.
+    """
+
+    tracks: Tracks
+    solution: Solution
+    reasons: dict[int, str]
+
+
+def assemble(rows: Measurements, width: int, height: int, fps: float, focal: float | None = None) -> Solved:
+    """Solve the clip.
+
+    Args:
+        rows: N frames of measurements.
+        width, height: of the frames, pixels.
+        fps: of the frames.
+        focal: pixels, when known.
+    """
+    found = rows.found
+    landmarks = fill_gaps(rows.landmarks, found)
+    shapes = np.clip(fill_gaps(rows.blendshapes, found), 0.0, 1.0)
+    solution = solve(landmarks, shapes, found, width, height, focal)
+    reasons = unfit(rows, solution.residual)
+    valid = np.ones(len(found), bool)
+    valid[list(reasons)] = False
+    in_head = to_head(landmarks[..., :2], solution, width, height)
+    in_head = steady_landmarks(fill_gaps(in_head, valid))
+    solution.rotation, solution.translation = smooth_poses(
+        solution.rotation, solution.translation, np.where(valid, 1.0, 0.0), fps, *HEAD_CUTOFF
+    )
+    poses = solution.head_pose
+    shapes = np.clip(steady_curves(fill_gaps(shapes, valid)), 0.0, 1.0)
+    to_camera = -np.einsum("nji,nj->ni", solution.rotation, solution.translation)
+    to_camera /= np.linalg.norm(to_camera, axis=-1, keepdims=True)
+    reference = choose_reference(poses, in_head, shapes, valid)
+    skin = landmarks[:, :N_SKIN, :2]
+    tracks = Tracks(
+        landmarks=landmarks[..., :2],
+        landmarks_head=in_head,
+        neutral=solution.model.shape(solution.terms[reference]),
+        blendshapes=shapes,
+        gaze=steady_curves(gaze_angles(in_head, to_camera)),
+        head_pose=poses,
+        torso_pose=poses.copy(),
+        valid=valid,
+        face_box=np.concatenate([skin.min(axis=1), skin.max(axis=1)], axis=1),
+        reference_frame=reference,
+    )
+    return Solved(tracks, solution, reasons)
+
+
+def unfit(rows: Measurements, residual: np.ndarray) -> dict[int, str]:
+    """Frames to leave out, with the reason."""
+    found = rows.found
+    usual_sharpness, usual_residual = np.median(rows.sharpness[found]), np.median(residual[found])
+    reasons = {}
+    for i in range(len(found)):
+        if not found[i]:
+            reasons[i] = "no face"
+        elif rows.sharpness[i] < _BLUR_SHARE * usual_sharpness:
+            reasons[i] = "blurred"
+        elif residual[i] > max(_RESIDUAL_FACTOR * usual_residual, 0.8):
+            reasons[i] = "face hidden"
+    return reasons
+
+
+def to_head(points: np.ndarray, solution: Solution, width: int, height: int) -> np.ndarray:
+    """Lift 2D landmarks into the head frame at the model's depth: they project exactly back onto themselves.
+
+    Args:
+        points: (N, 478, 2) pixels.
+
+    Returns:
+        (N, 478, 3) metres.
+    """
+    out = np.empty((*points.shape[:2], 3))
+    centre = np.array([width / 2, height / 2])
+    for begin in range(0, len(points), 256):
+        part = slice(begin, begin + 256)
+        shape = solution.model.shape(solution.terms[part])
+        rotation, translation = solution.rotation[part], solution.translation[part]
+        depth = np.einsum("nj,npj->np", rotation[:, 2], shape) + translation[:, 2:]
+        flat = (points[part] - centre) / solution.focal * depth[..., None]
+        camera = np.concatenate([flat, depth[..., None]], axis=-1)
+        out[part] = np.einsum("nji,npj->npi", rotation, camera - translation[:, None, :])
+    return out
+
+
+def steady_landmarks(in_head: np.ndarray) -> np.ndarray:
+    """Local quadratics over five frames (Savitzky and Golay 1964): noise goes, a closure of two frames stays."""
+    return _local_quadratic(in_head)
+
+
+def steady_curves(curves: np.ndarray) -> np.ndarray:
+    """The same for expression and gaze curves (N, D)."""
+    return _local_quadratic(curves)
+
+
+def _local_quadratic(values: np.ndarray, window: int = 5) -> np.ndarray:
+    if len(values) < window:
+        return values
+    return savgol_filter(values, window, 2, axis=0, mode="interp")
+
+
+def choose_reference(poses: np.ndarray, in_head: np.ndarray, shapes: np.ndarray, valid: np.ndarray) -> int:
+    """A frame with the head as it usually is, mouth closed, eyes open."""
+    usual = np.median(poses[valid, :3, 3], axis=0)
+    from_front = np.linalg.norm(vector_from_rotation(poses[:, :3, :3]), axis=-1)
+    shift = np.linalg.norm(poses[:, :3, 3] - usual, axis=-1)
+    mouth = mouth_opening(in_head)
+    eyes = eye_opening(in_head).mean(axis=-1)
+    score = from_front / 0.2 + shift / 0.03 + mouth / 0.004 + np.maximum(np.median(eyes) - eyes, 0.0) / 0.05
+    score += 2.0 * np.maximum(shapes.max(axis=1) - 0.5, 0.0)
+    return int(np.argmin(np.where(valid, score, np.inf)))
+
+
+def reprojection(tracks: Tracks, focal: float, width: int, height: int) -> np.ndarray:
+    """(N,) mean distance in pixels between landmarks and the projected ``landmarks_head``."""
+    camera = np.einsum("nij,npj->npi", tracks.head_pose[:, :3, :3], tracks.landmarks_head)
+    camera = camera + tracks.head_pose[:, None, :3, 3]
+    seen = focal * camera[..., :2] / camera[..., 2:] + np.array([width / 2, height / 2])
+    return np.linalg.norm(seen - tracks.landmarks, axis=-1).mean(axis=1)
