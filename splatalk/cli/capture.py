@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from splatalk.cli.common import PATH, VIDEO_ADVICE, consent_advice, existing_file, new_output, report, shared_options
+from splatalk.cli.common import PATH, VIDEO_ADVICE, consent_record, existing_file, new_output, report, shared_options
 from splatalk.cli.guard import resumable
 from splatalk.errors import UserError
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 @click.command("capture", short_help="Track a recording: the first half of enroll.")
 @click.argument("video", type=PATH)
 @click.option("-o", "--output", required=True, type=PATH, help="The capture, a folder: NAME.capture.")
-@click.option("--size", default=512, show_default=True, help="Edge of the normalised frames, pixels.")
+@click.option("--size", default=512, show_default=True, help="Longer side of the normalised frames, pixels.")
+@click.option("--person", type=click.IntRange(min=1), help="Which face when there are several, from the left.")
 @click.option("--consent", help="Who agreed to this, when and how. Kept with the avatar and its exports.")
 @click.option("--force", is_flag=True, help="Replace a capture of that name.")
 @shared_options
-def command(video: Path, output: Path, size: int, consent: str | None, force: bool, as_json: bool) -> None:
+def command(
+    video: Path, output: Path, size: int, person: int | None, consent: str | None, force: bool, as_json: bool
+) -> None:
     """Track a recording of one person: frames, face, pose, matte, sound, and a report on its quality.
 
     A recording that cannot be enrolled is refused within seconds, with the reason.
@@ -34,11 +37,11 @@ def command(video: Path, output: Path, size: int, consent: str | None, force: bo
     existing_file(video, "a video", VIDEO_ADVICE)
     new_output(output, ".capture", force, inputs=(video,))
     check_size(size)
-    consent_advice(consent)
+    agreed = consent_record(consent)
     from splatalk import capture as captures
 
     with resumable("What was tracked so far is kept: run the same command again to go on."):
-        capture = captures.record(video, output, size=size, consent=consent)
+        capture = captures.record(video, output, size=size, person=person, consent=agreed)
     report(as_json, {"command": "capture", "output": output, **summary(capture)}, f"{output}: {describe(capture)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 from collections.abc import Callable, Mapping
@@ -122,7 +123,9 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in (pair.split("=", 1) for pair in pairs)}
 
 
-def consent_advice(consent: str | None) -> None:
-    """Remind people, once and briefly, that an avatar is of somebody."""
-    if consent is None:
+def consent_record(statement: str | None) -> dict[str, str] | None:
+    """What is kept of ``--consent``. Without it people are reminded, briefly, that an avatar is of somebody."""
+    if statement is None:
         progress.note('No consent statement. Record that the person agreed with --consent "…".')
+        return None
+    return {"statement": statement, "recorded": datetime.datetime.now(datetime.UTC).date().isoformat()}

@@ -13,7 +13,7 @@ from splatalk import files, progress
 from splatalk.cli.common import (
     PATH,
     VIDEO_ADVICE,
-    consent_advice,
+    consent_record,
     existing_file,
     new_output,
     parse_settings,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--preset", default=DEFAULT_PRESET, show_default=True, help="demo, fast, quality, gpu or a .toml file.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change one field of the preset.")
 @click.option("--consent", help="Who agreed to this, when and how. Kept with the avatar and its exports.")
+@click.option("--person", type=click.IntRange(min=1), help="Which face when there are several, from the left.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same avatar on one machine.")
 @click.option("--resume/--fresh", default=True, show_default=True, help="Go on from an interrupted run, or start over.")
 @click.option("--work", type=PATH, help="Folder for what an interrupted run goes on from. Default: OUTPUT.work")
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace an avatar of that name.")
 @shared_options
 def command(
-    video: Path, output: Path, preset: str, settings: tuple[str, ...], consent: str | None, seed: int,
-    resume: bool, work: Path | None, keep_work: bool, force: bool, as_json: bool,
+    video: Path, output: Path, preset: str, settings: tuple[str, ...], consent: str | None, person: int | None,
+    seed: int, resume: bool, work: Path | None, keep_work: bool, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Make an avatar from a video of one person who speaks to the camera for half a minute or longer.
 
@@ -57,12 +58,11 @@ def command(
     existing_file(video, "a video", VIDEO_ADVICE)
     new_output(output, ".avatar", force, inputs=(video,))
     chosen = load_preset(preset, parse_settings(settings))
-    consent_advice(consent)
     work = work or default_work(output)
     if not resume:
         clear_work(work)
     began = time.perf_counter()
-    recording = _recorded(video, work, chosen.size, consent)
+    recording = _recorded(video, work, chosen.size, person, consent)
     facts = train_into(recording, output, chosen, seed, True, work / "train")
     facts["seconds"] = round(time.perf_counter() - began, 1)
     if not keep_work:
@@ -70,12 +70,13 @@ def command(
     report(as_json, {"command": "enroll", **facts, "work": work if keep_work else None}, describe(facts))
 
 
-def _recorded(video: Path, work: Path, size: int, consent: str | None) -> Capture:
+def _recorded(video: Path, work: Path, size: int, person: int | None, consent: str | None) -> Capture:
     """The capture in ``work``, made now unless an earlier run of the same recording finished it."""
     from splatalk import capture as captures
     from splatalk.capture.dataset import Capture
 
-    identity = _identity(video, size, consent)
+    identity = {**_identity(video), "size": size, "person": person, "consent": consent}
+    agreed = consent_record(consent)
     note, folder = work / "enroll.json", work / "recording.capture"
     if _read(note) != identity:
         clear_work(work)
@@ -89,14 +90,13 @@ def _recorded(video: Path, work: Path, size: int, consent: str | None) -> Captur
         except FormatError:
             files.remove(folder)
     with resumable(f"What was tracked so far is kept in {work}: run the same command again to go on."):
-        return captures.record(video, folder, size=size, consent=consent)
+        return captures.record(video, folder, size=size, person=person, consent=agreed)
 
 
-def _identity(video: Path, size: int, consent: str | None) -> dict[str, Any]:
-    """What has to be equal for the capture of an earlier run to be of use."""
+def _identity(video: Path) -> dict[str, Any]:
+    """Whether a recording is the one of an earlier run, without reading it."""
     stat = video.stat()
-    facts = {"video": str(video.absolute()), "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
-    return {**facts, "size": size, "consent": consent}
+    return {"video": str(video.absolute()), "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
 
 
 def _read(note: Path) -> Any:

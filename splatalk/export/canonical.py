@@ -24,6 +24,8 @@ def provenance(avatar: Avatar) -> dict[str, str]:
     """What an export says about where it comes from: program, source recording, consent."""
     meta: dict[str, Any] = avatar.meta
     consent = meta.get("consent") or "none recorded"
+    if isinstance(consent, dict):
+        consent = " ".join(str(value) for value in consent.values())
     source = meta.get("source") or {}
     recording = source.get("name") or source.get("file") or "unknown" if isinstance(source, dict) else str(source)
     return {
@@ -31,5 +33,5 @@ def provenance(avatar: Avatar) -> dict[str, str]:
         "synthetic": "computer-generated avatar of a person",
         "recording": str(recording),
         "enrolled": str(meta.get("created", "unknown")),
-        "consent": consent if isinstance(consent, str) else str(dict(consent)),
+        "consent": str(consent),
     }
