@@ -4,8 +4,8 @@
 everything works everywhere and is fast where a compiler was found. Kernels take their number of threads from
 ``torch.get_num_threads()`` and give the same numbers for any number of threads.
 
-Environment: ``SPLATALK_ISA`` = ``baseline``, ``v3`` or ``v4`` forces an instruction set; ``SPLATALK_NO_NATIVE`` = 1 forces
-the twins.
+Environment: ``SPLATALK_ISA`` = ``baseline``, ``v3`` or ``v4`` forces an instruction set; ``SPLATALK_NO_NATIVE`` = 1
+forces the twins.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import functools
 import importlib
 import os
 from types import ModuleType
+from typing import Any
 
-__all__ = ["native", "native_error"]
+__all__ = ["compiled", "native", "native_error"]
 
 
 @functools.lru_cache(maxsize=1)
@@ -33,6 +34,18 @@ def _load() -> tuple[ModuleType | None, str | None]:
 def native() -> ModuleType | None:
     """The compiled extension, or None (see `native_error`)."""
     return _load()[0]
+
+
+def compiled() -> Any:
+    """The compiled extension where it is known to be there.
+
+    Raises:
+        RuntimeError: it is not.
+    """
+    module, problem = _load()
+    if module is None:
+        raise RuntimeError(f"the compiled kernels are missing: {problem}")
+    return module
 
 
 def native_error() -> str | None:

@@ -1,10 +1,10 @@
 """Features of 3D points from three planes of a multi-resolution hash grid; differentiable.
 
 A point's coordinates are dropped one at a time: (x, y), (y, z) and (x, z) each look into their own 2D grid of L levels
-(the triplane of Chan et al., "EG3D", 2022, with the hash encoding of Müller et al., "Instant Neural Graphics Primitives",
-2022, in place of dense planes, as in Li et al., "ER-NeRF", 2023). Level l has R_l cells along a side, growing
-geometrically; the four vertices around the point are read and interpolated bilinearly. A level whose (R_l + 1)^2
-vertices fit into the table is stored densely, row by row; a finer one maps vertex (i, j) to entry
+(the triplane of Chan et al., "EG3D", 2022, with the hash encoding of Müller et al., "Instant Neural Graphics
+Primitives", 2022, in place of dense planes, as in Li et al., "ER-NeRF", 2023). Level l has R_l cells along a side,
+growing geometrically; the four vertices around the point are read and interpolated bilinearly. A level whose
+(R_l + 1)^2 vertices fit into the table is stored densely, row by row; a finer one maps vertex (i, j) to entry
 (i xor j * 2654435761) mod table size (equation 4 of that paper), and collisions are left to training.
 """
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from splatalk.kernels import native
+from splatalk.kernels import compiled, native
 from splatalk.kernels.checks import checked
 
 PLANES = ((0, 1), (1, 2), (0, 2))
@@ -52,7 +52,7 @@ class HashTriplaneSpec:
             raise ValueError(f"features must be 1, 2, 4 or 8, got {self.features}")
         if not 1 <= self.base_resolution <= self.finest_resolution < 2**20:
             raise ValueError(
-                f"resolutions must be 1 <= base <= finest < 2^20, got {self.base_resolution} and {self.finest_resolution}"
+                f"resolutions must be 1 <= base <= finest < 2^20, got {self.base_resolution}, {self.finest_resolution}"
             )
         if not 1 <= self.log2_table_size <= 24:
             raise ValueError(f"log2_table_size must be 1..24, got {self.log2_table_size}")
@@ -97,7 +97,7 @@ class _HashTriplane(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, tables: Tensor, spec: HashTriplaneSpec) -> Tensor:
         out = torch.empty(x.shape[0], spec.width)
-        native().hash_forward(
+        compiled().hash_forward(
             x.detach().numpy(), tables.detach().numpy(), spec.level_table, out.numpy(), torch.get_num_threads()
         )
         ctx.save_for_backward(x, tables)
@@ -112,12 +112,12 @@ class _HashTriplane(torch.autograd.Function):
         points, d_x, d_tables = x.detach().numpy(), None, None
         if ctx.needs_input_grad[0]:
             d_x = torch.empty_like(x)
-            native().hash_backward_positions(
+            compiled().hash_backward_positions(
                 points, tables.detach().numpy(), d_out_array, level_table, d_x.numpy(), threads
             )
         if ctx.needs_input_grad[1]:
             d_tables = torch.empty_like(tables)
-            native().hash_backward_tables(points, d_out_array, level_table, d_tables.numpy(), threads)
+            compiled().hash_backward_tables(points, d_out_array, level_table, d_tables.numpy(), threads)
         return d_x, d_tables, None
 
 
@@ -150,7 +150,7 @@ def hash_triplane_reference(x: Tensor, tables: Tensor, spec: HashTriplaneSpec) -
             position = x[:, axes] * resolution
             cell = position.detach().floor().clamp(max=resolution - 1).long()
             fraction = position - cell
-            total: Tensor | float = 0.0
+            total = torch.zeros_like(tables[plane, :1])
             for du, dv in ((0, 0), (1, 0), (0, 1), (1, 1)):
                 i, j = cell[:, 0] + du, cell[:, 1] + dv
                 entry = j * (resolution + 1) + i if dense else (i ^ (j * _HASH_PRIME)) & (size - 1)

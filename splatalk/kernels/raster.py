@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from splatalk.kernels import native
+from splatalk.kernels import compiled, native
 from splatalk.kernels.checks import checked, same_length
 from splatalk.kernels.raster_reference import rasterize_reference
 
@@ -27,7 +27,7 @@ class _Rasterize(torch.autograd.Function):
         viewmat, intrinsics, width, height, means2d_grad = setting
         image, alpha, radii = torch.empty(height, width, 3), torch.empty(height, width), torch.empty(means.shape[0])
         gaussians = [t.detach().numpy() for t in (means, quats, scales, opacities, colors)]
-        state = native().raster_forward(
+        state = compiled().raster_forward(
             *gaussians, viewmat, *intrinsics, width, height, background.detach().reshape(-1).numpy(),
             image.numpy(), alpha.numpy(), radii.numpy(), torch.get_num_threads(),
         )  # fmt: skip
@@ -45,7 +45,7 @@ class _Rasterize(torch.autograd.Function):
         gradients = [torch.empty_like(t) for t in gaussians]
         n = gaussians[0].shape[0]
         means2d_grad = ctx.means2d_grad if ctx.means2d_grad is not None else torch.empty(n, 2)
-        native().raster_backward(
+        compiled().raster_backward(
             ctx.state,
             *(t.detach().numpy() for t in (*gaussians, image, alpha)),
             d_image.numpy(),

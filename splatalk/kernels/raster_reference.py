@@ -81,7 +81,7 @@ def project_reference(
     means: Tensor, quats: Tensor, scales: Tensor, opacities: Tensor, colors: Tensor, viewmat: Tensor,
     intrinsics: tuple[float, float, float, float], width: int, height: int,
 ) -> Projected:  # fmt: skip
-    """Screen positions and shapes of the Gaussians that can be seen, sorted by depth (equal depths keep their order)."""
+    """Screen positions and shapes of the Gaussians that can be seen, by depth (equal depths keep their order)."""
     camera = (viewmat.to(means), intrinsics, width, height)
     with torch.no_grad():  # decide first, so that skipped Gaussians put no NaN into gradients
         u, cov, z = _screen(means, quats, scales, *camera)

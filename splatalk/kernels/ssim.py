@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from splatalk.kernels import native
+from splatalk.kernels import compiled, native
 from splatalk.kernels.checks import checked
 
 WINDOW = 11
@@ -28,14 +28,14 @@ class _Ssim(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor, weight: Tensor | None) -> Tensor:
         first, second = a.detach().numpy(), b.detach().numpy()
         pixels = None if weight is None else weight.detach().numpy()
-        threads, count = torch.get_num_threads(), a.numel()
+        threads, count = torch.get_num_threads(), float(a.numel())
         if weight is not None:
             count = max(float(weight.sum()), 1e-12) * a.shape[2]
         ctx.partials = []
         for wanted, one, other in ((a.requires_grad, first, second), (b.requires_grad, second, first)):
             partials = torch.empty(3, *a.shape) if wanted else None
             if wanted or not ctx.partials:
-                total = native().ssim_forward(
+                total = compiled().ssim_forward(
                     one, other, pixels, None if partials is None else partials.numpy(), threads
                 )
             ctx.partials.append(partials)
@@ -52,7 +52,7 @@ class _Ssim(torch.autograd.Function):
             gradient = None
             if partials is not None:
                 gradient = torch.empty_like(one)
-                native().ssim_backward(
+                compiled().ssim_backward(
                     one.detach().numpy(), other.detach().numpy(), partials.numpy(), float(d) * ctx.scale,
                     gradient.numpy(), torch.get_num_threads(),
                 )  # fmt: skip

@@ -14,7 +14,7 @@ NAMES = ("torch", "cpu", "gsplat", "cuda")
 
 _HINTS = {
     "cpu": "Install a C++ compiler (GCC 12 or Clang 13, or newer), then reinstall splatalk; or use the torch backend.",
-    "gsplat": "Install a CUDA build of torch and `splatalk[gpu]` on a machine with an NVIDIA GPU; or use the cpu backend.",
+    "gsplat": "Install a CUDA build of torch and `splatalk[gpu]` where there is an NVIDIA GPU; or use the cpu backend.",
     "cuda": "Use gsplat on a GPU, or the cpu backend.",
 }
 

@@ -1,4 +1,4 @@
-"""Drawing with the gsplat library (Ye et al., "gsplat: An Open-Source Library for Gaussian Splatting", 2024) on CUDA."""
+"""Drawing on CUDA with gsplat (Ye et al., "gsplat: An Open-Source Library for Gaussian Splatting", 2024)."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class Rendered:
         image: (H, W, 3) sRGB, the Gaussians in front of the background.
         alpha: (H, W) how much of each pixel the Gaussians cover.
         radii: (N,) half the larger side of each Gaussian's screen ellipse, pixels; 0 when not drawn. No gradient.
-        means2d_grad: (N, 2) once the backward pass ran, the gradient of each Gaussian's screen position (loss per pixel of
-            shift); zero before, and for Gaussians that were not drawn.
+        means2d_grad: (N, 2) once the backward pass ran, the gradient of each Gaussian's screen position (loss per pixel
+            of shift); zero before, and for Gaussians that were not drawn.
         backend: what drew it.
     """
 
@@ -42,8 +42,8 @@ _DRAW = {"torch": rasterize_reference, "cpu": rasterize_cpu, "gsplat": rasterize
 def rasterize(splats: Splats, camera: Camera, background: Tensor | None = None, backend: str = "auto") -> Rendered:
     """Draw Gaussians as a camera sees them.
 
-    Differentiable in every tensor of ``splats`` and in ``background``, not in the camera. Gaussians that are not finite are
-    skipped.
+    Differentiable in every tensor of ``splats`` and in ``background``, not in the camera. Gaussians that are not finite
+    are skipped.
 
     Args:
         splats: N Gaussians in world space.

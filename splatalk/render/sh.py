@@ -1,7 +1,7 @@
 """Real spherical harmonics to degree 3, in the order and with the signs of 3D Gaussian splatting files.
 
-The basis is Sloan, "Efficient Spherical Harmonic Evaluation", 2013 (Condon-Shortley phase included), so coefficients read
-from a PLY of another tool give that tool's colours.
+The basis is Sloan, "Efficient Spherical Harmonic Evaluation", 2013 (Condon-Shortley phase included), so coefficients
+read from a PLY of another tool give that tool's colours.
 """
 
 from __future__ import annotations

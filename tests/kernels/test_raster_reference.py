@@ -57,7 +57,8 @@ def test_nearer_gaussians_hide_farther_ones():
     def draw(z_red: float, z_blue: float) -> torch.Tensor:
         image, _, _ = rasterize_reference(
             torch.tensor([[0, 0, z_red], [0, 0, z_blue]]), torch.tensor([[1.0, 0, 0, 0]] * 2), torch.full((2, 3), 0.5),
-            torch.tensor([0.9, 0.9]), torch.tensor([[1.0, 0, 0], [0, 0, 1.0]]), torch.eye(4), (50.0, 50.0, 4.0, 4.0), 8, 8,
+            torch.tensor([0.9, 0.9]), torch.tensor([[1.0, 0, 0], [0, 0, 1.0]]), torch.eye(4),
+            (50.0, 50.0, 4.0, 4.0), 8, 8,
         )  # fmt: skip
         return image[4, 4]
 
