@@ -42,7 +42,10 @@ def command(
 
     with resumable("What was tracked so far is kept: run the same command again to go on."):
         capture = captures.record(video, output, size=size, person=person, consent=agreed)
-    report(as_json, {"command": "capture", "output": output, **summary(capture)}, f"{output}: {describe(capture)}")
+    text = "\n".join(
+        [f"{output}: {describe(capture)}", *remarks(capture), f"The whole report: {output / 'report.png'}"]
+    )
+    report(as_json, {"command": "capture", "output": output, **summary(capture)}, text)
 
 
 def check_size(size: int) -> None:
@@ -59,7 +62,14 @@ def summary(capture: Capture) -> dict[str, Any]:
         "width": capture.camera.width,
         "height": capture.camera.height,
         "usable": round(float(capture.tracks.valid.mean()), 4),
+        "quality": capture.meta.get("quality", {}),
     }
+
+
+def remarks(capture: Capture) -> list[str]:
+    """What is wrong with a recording and what would make it better, a line each."""
+    quality = capture.meta.get("quality", {})
+    return [f"Warning: {line}" for line in quality.get("warnings", [])] + list(quality.get("advice", []))
 
 
 def describe(capture: Capture) -> str:

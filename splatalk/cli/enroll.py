@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from splatalk import files, progress
+from splatalk.cli.capture import remarks
 from splatalk.cli.common import (
     PATH,
     VIDEO_ADVICE,
@@ -63,6 +64,8 @@ def command(
         clear_work(work)
     began = time.perf_counter()
     recording = _recorded(video, work, chosen.size, person, consent)
+    for remark in remarks(recording):
+        progress.note(remark)
     facts = train_into(recording, output, chosen, seed, True, work / "train")
     facts["seconds"] = round(time.perf_counter() - began, 1)
     if not keep_work:
