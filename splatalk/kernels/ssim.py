@@ -25,16 +25,16 @@ C1, C2 = 0.01**2, 0.03**2
 
 class _Ssim(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, weight: Tensor | None) -> Tensor:
+    def forward(ctx: Any, a: Tensor, b: Tensor, weight: Tensor | None, wanted: tuple[bool, bool]) -> Tensor:
         first, second = a.detach().numpy(), b.detach().numpy()
         pixels = None if weight is None else weight.detach().numpy()
         threads, count = torch.get_num_threads(), float(a.numel())
         if weight is not None:
             count = max(float(weight.sum()), 1e-12) * a.shape[2]
         ctx.partials = []
-        for wanted, one, other in ((a.requires_grad, first, second), (b.requires_grad, second, first)):
-            partials = torch.empty(3, *a.shape) if wanted else None
-            if wanted or not ctx.partials:
+        for needed, one, other in ((wanted[0], first, second), (wanted[1], second, first)):
+            partials = torch.empty(3, *a.shape) if needed else None
+            if needed or not ctx.partials:
                 total = compiled().ssim_forward(
                     one, other, pixels, None if partials is None else partials.numpy(), threads
                 )
@@ -57,7 +57,7 @@ class _Ssim(torch.autograd.Function):
                     gradient.numpy(), torch.get_num_threads(),
                 )  # fmt: skip
             gradients.append(gradient)
-        return gradients[0], gradients[1], None
+        return gradients[0], gradients[1], None, None
 
 
 def ssim(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -81,7 +81,8 @@ def ssim(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
         weight = checked("weight", weight, (a.shape[0], a.shape[1]))
     if native() is None:
         return ssim_reference(a, b, weight)
-    return _Ssim.apply(a, b, weight)
+    graph = torch.is_grad_enabled()
+    return _Ssim.apply(a, b, weight, (graph and a.requires_grad, graph and b.requires_grad))
 
 
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
