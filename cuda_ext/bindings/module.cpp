@@ -3,10 +3,12 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "../cpu/kernels.h"
 #include "../cpu/raster_lists.h"
@@ -132,21 +134,33 @@ void hash_backward_positions(Mat x, Cube tables, Mat d_out, Levels levels, Out<n
     kernels().hash_backward_positions(grid, x.data(), (int64_t)x.shape(0), tables.data(), d_out.data(), d_x.data(), threads);
 }
 
-double ssim_forward(Cube a, Cube b, std::optional<Mat> weight, std::optional<Out<nb::ndim<4>>> partials, int threads) {
+using MaybeMat = std::optional<Mat>;
+
+ImagePair pair_of(const Cube& a, const Cube& b, const MaybeMat& ssim_weight, const MaybeMat& l1_weight) {
     const size_t height = a.shape(0), width = a.shape(1), channels = a.shape(2);
     require(b.shape(0) == height && b.shape(1) == width && b.shape(2) == channels, "images differ in shape");
-    require(!weight || (weight->shape(0) == height && weight->shape(1) == width), "weight must be (H, W)");
-    require(!partials || partials->size() == 3 * a.size(), "partials must be (3, H, W, C)");
-    nb::gil_scoped_release unlocked;
-    return kernels().ssim_forward(a.data(), b.data(), weight ? weight->data() : nullptr, (int)height, (int)width,
-                                  (int)channels, partials ? partials->data() : nullptr, threads);
+    require(height <= 65536 && width <= 65536 && channels <= 64, "images are too large");
+    for (const MaybeMat* weight : {&ssim_weight, &l1_weight})
+        require(!*weight || ((*weight)->shape(0) == height && (*weight)->shape(1) == width), "weights must be (H, W)");
+    return {a.data(), b.data(), (int)height, (int)width, (int)channels, ssim_weight ? ssim_weight->data() : nullptr,
+            l1_weight ? l1_weight->data() : nullptr};
 }
 
-void ssim_backward(Cube a, Cube b, Floats<nb::ndim<4>> partials, float scale, Out<nb::ndim<3>> d_a, int threads) {
-    require(a.size() == b.size() && partials.size() == 3 * a.size() && d_a.size() == a.size(), "images differ in shape");
+std::pair<double, double> ssim_forward(Cube a, Cube b, MaybeMat ssim_weight, MaybeMat l1_weight,
+                                       std::optional<Out<nb::ndim<4>>> partials, int threads) {
+    const ImagePair pair = pair_of(a, b, ssim_weight, l1_weight);
+    require(!partials || partials->size() == 3 * a.size(), "partials must be (3, H, W, C)");
     nb::gil_scoped_release unlocked;
-    kernels().ssim_backward(a.data(), b.data(), partials.data(), scale, (int)a.shape(0), (int)a.shape(1),
-                            (int)a.shape(2), d_a.data(), threads);
+    const SimilaritySums sums = kernels().ssim_forward(pair, partials ? partials->data() : nullptr, threads);
+    return {sums.ssim, sums.l1};
+}
+
+void ssim_backward(Cube a, Cube b, MaybeMat l1_weight, Floats<nb::ndim<4>> partials, float ssim_scale, float l1_scale,
+                   Out<nb::ndim<3>> d_a, int threads) {
+    const ImagePair pair = pair_of(a, b, std::nullopt, l1_weight);
+    require(partials.size() == 3 * a.size() && d_a.size() == a.size(), "gradients must have the shape of the image");
+    nb::gil_scoped_release unlocked;
+    kernels().ssim_backward(pair, partials.data(), ssim_scale, l1_scale, d_a.data(), threads);
 }
 
 }  // namespace
@@ -163,6 +177,8 @@ NB_MODULE(_native, m) {
     m.def("hash_forward", &hash_forward);
     m.def("hash_backward_tables", &hash_backward_tables);
     m.def("hash_backward_positions", &hash_backward_positions);
-    m.def("ssim_forward", &ssim_forward, nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg());
-    m.def("ssim_backward", &ssim_backward);
+    m.def("ssim_forward", &ssim_forward, nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(),
+          nb::arg());
+    m.def("ssim_backward", &ssim_backward, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(),
+          nb::arg(), nb::arg());
 }

@@ -15,8 +15,8 @@ void project_backward(const View&, const Gaussians&, const Screen*, const Screen
 void hash_forward(const HashTriplane&, const float*, int64_t, const float*, float*, int);
 void hash_backward_tables(const HashTriplane&, const float*, int64_t, const float*, float*, int);
 void hash_backward_positions(const HashTriplane&, const float*, int64_t, const float*, const float*, float*, int);
-double ssim_forward(const float*, const float*, const float*, int, int, int, float*, int);
-void ssim_backward(const float*, const float*, const float*, float, int, int, int, float*, int);
+SimilaritySums ssim_forward(const ImagePair&, float*, int);
+void ssim_backward(const ImagePair&, const float*, float, float, float*, int);
 
 extern const KernelTable table;
 const KernelTable table = {SPLATALK_STRING(SPLATALK_ISA), project,      tiles_forward,        tiles_backward,

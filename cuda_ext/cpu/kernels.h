@@ -35,6 +35,16 @@ struct HashTriplane {
     const GridLevel* level;         // (levels,)
 };
 
+struct ImagePair {
+    const float *a, *b;  // (H, W, C)
+    int height, width, channels;
+    const float *ssim_weight, *l1_weight;  // (H, W), or null for 1 and 0
+};
+
+struct SimilaritySums {
+    double ssim, l1;  // over pixels and channels, each weighted
+};
+
 struct KernelTable {
     const char* name;
     void (*project)(const View&, const Gaussians&, Screen*, float* depths, int threads);
@@ -48,11 +58,9 @@ struct KernelTable {
     void (*hash_backward_tables)(const HashTriplane&, const float* x, int64_t n, const float* d_out, float* d_tables, int threads);
     void (*hash_backward_positions)(const HashTriplane&, const float* x, int64_t n, const float* tables,
                                     const float* d_out, float* d_x, int threads);
-    // Images (H, W, C). weight (H, W) or null. partials: (3, H, W, C) or null. Returns the sum of weight * SSIM.
-    double (*ssim_forward)(const float* a, const float* b, const float* weight, int height, int width, int channels,
-                           float* partials, int threads);
-    void (*ssim_backward)(const float* a, const float* b, const float* partials, float scale, int height, int width,
-                          int channels, float* d_a, int threads);
+    SimilaritySums (*ssim_forward)(const ImagePair&, float* partials, int threads);  // partials: (3, H, W, C) or null
+    // d_a = ssim_scale * d(sum of weighted SSIM) + l1_scale * d(sum of weighted |a - b|).
+    void (*ssim_backward)(const ImagePair&, const float* partials, float ssim_scale, float l1_scale, float* d_a, int threads);
 };
 
 // The fastest table this processor runs, or the one SPLATALK_ISA names (baseline, v3, v4).

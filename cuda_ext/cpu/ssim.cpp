@@ -1,4 +1,5 @@
-// Structural similarity with an 11x11 Gaussian window (Wang et al., 2004), values and gradient in one pass each.
+// Structural similarity with an 11x11 Gaussian window (Wang et al., 2004), and beside it the absolute difference of two
+// images: values and gradient in one pass each.
 // Rows are interleaved (W * C floats), so a horizontal tap is a shift by C and every channel is done alike.
 // Outside the image both pictures count as zero.
 #include <cmath>
@@ -77,6 +78,12 @@ void moments_row(const float* a, const float* b, Image size, int y, const Taps& 
     }
 }
 
+// A row of per-pixel weights, repeated for every channel.
+void spread_weights(const float* weight, int pixels, int channels, float* out) {
+    for (int i = 0; i < pixels; ++i)
+        for (int c = 0; c < channels; ++c) *out++ = weight[i];
+}
+
 // SSIM of one row times `weight`, summed; partial derivatives by mu_a, E[a^2] and E[ab] into partials if given.
 float ssim_row(RowBuffers& rows, const float* weight, int width, int channels, const Taps& taps, float* partials,
                int64_t plane) {
@@ -90,9 +97,7 @@ float ssim_row(RowBuffers& rows, const float* weight, int width, int channels, c
         const F16 vab = blur_row(rows.row(4), x, channels, taps) - mab;
         const F16 n1 = 2.0f * mab + kC1, n2 = 2.0f * vab + kC2, d1 = maa + mbb + kC1, d2 = va + vb + kC2;
         const F16 id1 = 1.0f / d1, id2 = 1.0f / d2;
-        float lanes[kLanes];
-        for (int i = 0; i < kLanes; ++i) lanes[i] = i < n ? (weight ? weight[(x + i) / channels] : 1.0f) : 0.0f;
-        const F16 w = load(lanes), value = n1 * n2 * id1 * id2;
+        const F16 w = load_first(weight + x, n), value = n1 * n2 * id1 * id2;
         total = total + w * value;
         if (!partials) continue;
         const F16 by_ab = w * 2.0f * n1 * id1 * id2, by_aa = splat(0.0f) - w * value * id2;
@@ -103,6 +108,26 @@ float ssim_row(RowBuffers& rows, const float* weight, int width, int channels, c
         store_first(partials + 2 * plane + x, by_ab, n);
     }
     return sum_of(total);
+}
+
+float l1_row(const float* a, const float* b, const float* weight, int width) {
+    F16 total = splat(0.0f);
+    for (int x = 0; x < width; x += kLanes) {
+        const int n = width - x < kLanes ? width - x : kLanes;
+        const F16 difference = load_first(a + x, n) - load_first(b + x, n);
+        total = total - smallest(difference, 0.0f - difference) * load_first(weight + x, n);
+    }
+    return sum_of(total);
+}
+
+void add_l1_gradient(const float* a, const float* b, const float* weight, float scale, int width, float* out) {
+    const F16 zero = splat(0.0f), one = splat(1.0f);
+    for (int x = 0; x < width; x += kLanes) {
+        const int n = width - x < kLanes ? width - x : kLanes;
+        const F16 difference = load_first(a + x, n) - load_first(b + x, n);
+        const F16 sign = select(at_most(difference, zero), zero, one) - select(at_least(difference, zero), zero, one);
+        store_first(out + x, load_first(out + x, n) + sign * load_first(weight + x, n) * scale, n);
+    }
 }
 
 void gradient_row(const float* a, const float* b, const float* partials, float scale, Image size, int channels, int y,
@@ -128,37 +153,51 @@ void gradient_row(const float* a, const float* b, const float* partials, float s
 }
 }  // namespace
 
-double ssim_forward(const float* a, const float* b, const float* weight, int height, int width, int channels,
-                    float* partials, int threads) {
+SimilaritySums ssim_forward(const ImagePair& pair, float* partials, int threads) {
     const Taps taps = gaussian_taps();
-    const Image size = {height, width * channels};
+    const int height = pair.height, channels = pair.channels;
+    const Image size = {height, pair.width * channels};
     const int64_t plane = (int64_t)height * size.width;
-    double* row_sums = (double*)std::calloc((size_t)height, sizeof(double));
+    double* row_sums = (double*)std::calloc(2 * (size_t)height, sizeof(double));
+    auto row = [&](int y, RowBuffers& rows) {
+        float *ssim_weight = rows.row(5), *l1_weight = rows.row(6);
+        const int64_t pixel = (int64_t)y * pair.width, at = (int64_t)y * size.width;
+        if (pair.ssim_weight) spread_weights(pair.ssim_weight + pixel, pair.width, channels, ssim_weight);
+        moments_row(pair.a, pair.b, size, y, taps, rows);
+        row_sums[2 * y] = ssim_row(rows, ssim_weight, size.width, channels, taps, partials ? partials + at : nullptr, plane);
+        if (!pair.l1_weight) return;
+        spread_weights(pair.l1_weight + pixel, pair.width, channels, l1_weight);
+        row_sums[2 * y + 1] = l1_row(pair.a + at, pair.b + at, l1_weight, size.width);
+    };
     auto task = [&](int t) {
-        RowBuffers rows(5, size.width, channels);
-        for (int y = t * kRowsPerTask; y < height && y < (t + 1) * kRowsPerTask; ++y) {
-            moments_row(a, b, size, y, taps, rows);
-            row_sums[y] = ssim_row(rows, weight ? weight + (int64_t)y * width : nullptr, size.width, channels, taps,
-                                   partials ? partials + (int64_t)y * size.width : nullptr, plane);
-        }
+        RowBuffers rows(7, size.width, channels);
+        for (int x = 0; x < size.width; ++x) rows.row(5)[x] = 1;
+        for (int y = t * kRowsPerTask; y < height && y < (t + 1) * kRowsPerTask; ++y) row(y, rows);
     };
     parallel_for((height + kRowsPerTask - 1) / kRowsPerTask, threads, task);
-    double total = 0;
-    for (int y = 0; y < height; ++y) total += row_sums[y];
+    SimilaritySums total = {0, 0};
+    for (int y = 0; y < height; ++y) {
+        total.ssim += row_sums[2 * y];
+        total.l1 += row_sums[2 * y + 1];
+    }
     std::free(row_sums);
     return total;
 }
 
-void ssim_backward(const float* a, const float* b, const float* partials, float scale, int height, int width,
-                   int channels, float* d_a, int threads) {
+void ssim_backward(const ImagePair& pair, const float* partials, float ssim_scale, float l1_scale, float* d_a, int threads) {
     const Taps taps = gaussian_taps();
-    const Image size = {height, width * channels};
+    const Image size = {pair.height, pair.width * pair.channels};
     auto task = [&](int t) {
-        RowBuffers rows(3, size.width, channels);
-        for (int y = t * kRowsPerTask; y < height && y < (t + 1) * kRowsPerTask; ++y)
-            gradient_row(a, b, partials, scale, size, channels, y, taps, rows, d_a);
+        RowBuffers rows(4, size.width, pair.channels);
+        for (int y = t * kRowsPerTask; y < pair.height && y < (t + 1) * kRowsPerTask; ++y) {
+            gradient_row(pair.a, pair.b, partials, ssim_scale, size, pair.channels, y, taps, rows, d_a);
+            if (!pair.l1_weight) continue;
+            const int64_t at = (int64_t)y * size.width;
+            spread_weights(pair.l1_weight + (int64_t)y * pair.width, pair.width, pair.channels, rows.row(3));
+            add_l1_gradient(pair.a + at, pair.b + at, rows.row(3), l1_scale, size.width, d_a + at);
+        }
     };
-    parallel_for((height + kRowsPerTask - 1) / kRowsPerTask, threads, task);
+    parallel_for((pair.height + kRowsPerTask - 1) / kRowsPerTask, threads, task);
 }
 
 }  // namespace SPLATALK_ISA

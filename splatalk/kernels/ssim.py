@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +25,8 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 class _Ssim(torch.autograd.Function):
+    """The graph node. ``wanted`` says for which image a gradient may be asked."""
+
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, weight: Tensor | None, wanted: tuple[bool, bool]) -> Tensor:
         first, second = a.detach().numpy(), b.detach().numpy()
@@ -31,13 +34,11 @@ class _Ssim(torch.autograd.Function):
         threads, count = torch.get_num_threads(), float(a.numel())
         if weight is not None:
             count = max(float(weight.sum()), 1e-12) * a.shape[2]
-        ctx.partials = []
+        total, ctx.partials = 0.0, []
         for needed, one, other in ((wanted[0], first, second), (wanted[1], second, first)):
             partials = torch.empty(3, *a.shape) if needed else None
             if needed or not ctx.partials:
-                total = compiled().ssim_forward(
-                    one, other, pixels, None if partials is None else partials.numpy(), threads
-                )
+                total, _ = compiled().ssim_forward(one, other, pixels, None, _array(partials), threads)
             ctx.partials.append(partials)
         ctx.save_for_backward(a, b)
         ctx.scale = 1.0 / count
@@ -47,17 +48,42 @@ class _Ssim(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d: Tensor):
         a, b = ctx.saved_tensors
-        gradients: list[Tensor | None] = []
+        scale, threads, gradients = float(d) * ctx.scale, torch.get_num_threads(), []
         for partials, one, other in ((ctx.partials[0], a, b), (ctx.partials[1], b, a)):
-            gradient = None
+            gradient = None if partials is None else torch.empty_like(one)
             if partials is not None:
-                gradient = torch.empty_like(one)
                 compiled().ssim_backward(
-                    one.detach().numpy(), other.detach().numpy(), partials.numpy(), float(d) * ctx.scale,
-                    gradient.numpy(), torch.get_num_threads(),
-                )  # fmt: skip
+                    _array(one), _array(other), None, partials.numpy(), scale, 0.0, _array(gradient), threads
+                )
             gradients.append(gradient)
         return gradients[0], gradients[1], None, None
+
+
+class _L1Ssim(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, l1_weight: Tensor, ssim_weight: float, graph: bool) -> Tensor:
+        partials = torch.empty(3, *a.shape) if graph else None
+        similarity, difference = compiled().ssim_forward(
+            _array(a), _array(b), None, _array(l1_weight), _array(partials), torch.get_num_threads()
+        )
+        ctx.save_for_backward(a, b, l1_weight)
+        ctx.partials, ctx.ssim_weight = partials, ssim_weight
+        return a.new_tensor(difference / a.numel() + ssim_weight * (1.0 - similarity / a.numel()))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d: Tensor):
+        a, b, l1_weight = ctx.saved_tensors
+        gradient, scale = torch.empty_like(a), float(d) / a.numel()
+        compiled().ssim_backward(
+            _array(a), _array(b), _array(l1_weight), ctx.partials.numpy(), -ctx.ssim_weight * scale, scale,
+            gradient.numpy(), torch.get_num_threads(),
+        )  # fmt: skip
+        return gradient, None, None, None, None
+
+
+def _array(tensor: Tensor | None) -> np.ndarray | None:
+    return None if tensor is None else tensor.detach().numpy()
 
 
 def ssim(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -73,16 +99,50 @@ def ssim(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
     Raises:
         ValueError: wrong shapes, types or devices, or an empty image.
     """
-    a = checked("a", a, (None, None, None))
-    b = checked("b", b, tuple(a.shape))
-    if a.numel() == 0:
-        raise ValueError(f"the images are empty: {tuple(a.shape)}")
+    a, b = _checked_pair(a, b)
     if weight is not None:
         weight = checked("weight", weight, (a.shape[0], a.shape[1]))
     if native() is None:
         return ssim_reference(a, b, weight)
     graph = torch.is_grad_enabled()
     return _Ssim.apply(a, b, weight, (graph and a.requires_grad, graph and b.requires_grad))
+
+
+def l1_ssim(a: Tensor, b: Tensor, l1_weight: Tensor | float, ssim_weight: float) -> Tensor:
+    """A weighted mean absolute difference and dissimilarity in one pass.
+
+    This is the photometric loss of Kerbl et al., "3D Gaussian Splatting", 2023, equation 7, with a map in place of the
+    first factor, so that parts of the picture can count more.
+
+    Args:
+        a: (H, W, C) in 0..1; the gradient goes here.
+        b: (H, W, C) in 0..1; no gradient.
+        l1_weight: (H, W) or a number; no gradient.
+        ssim_weight: a number.
+
+    Returns:
+        scalar: mean of l1_weight * |a - b| over pixels and channels + ssim_weight * (1 - ssim(a, b)).
+
+    Raises:
+        ValueError: wrong shapes, types or devices, an empty image, or a gradient wanted where there is none.
+    """
+    a, b = _checked_pair(a, b)
+    if not isinstance(l1_weight, Tensor):
+        l1_weight = torch.full((a.shape[0], a.shape[1]), float(l1_weight))
+    l1_weight = checked("l1_weight", l1_weight, (a.shape[0], a.shape[1]))
+    if b.requires_grad or l1_weight.requires_grad:
+        raise ValueError("l1_ssim has a gradient for its first image only")
+    if native() is None:
+        return (l1_weight[..., None] * (a - b).abs()).mean() + ssim_weight * (1.0 - ssim_reference(a, b))
+    return _L1Ssim.apply(a, b, l1_weight, float(ssim_weight), torch.is_grad_enabled() and a.requires_grad)
+
+
+def _checked_pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    a = checked("a", a, (None, None, None))
+    b = checked("b", b, tuple(a.shape))
+    if a.numel() == 0:
+        raise ValueError(f"the images are empty: {tuple(a.shape)}")
+    return a, b
 
 
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:

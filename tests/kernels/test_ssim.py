@@ -6,7 +6,7 @@ import pytest
 import torch
 from scenes import relative_error
 
-from splatalk.kernels.ssim import ssim, ssim_map, ssim_reference
+from splatalk.kernels.ssim import l1_ssim, ssim, ssim_map, ssim_reference
 
 
 def pair(*shape: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -63,6 +63,24 @@ def test_weight_selects():
     weight = torch.zeros(40, 30)
     weight[10:20, 5:25] = 1
     assert float(ssim(a, b, weight)) == pytest.approx(float(ssim_map(a, b)[10:20, 5:25].mean()), abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(37, 53, 3), (5, 7, 1), (16, 16, 4)])
+def test_l1_ssim_is_its_parts(shape):
+    a, b = pair(*shape)
+    b[0, 0] = a[0, 0]  # no difference: no gradient of the absolute value
+    weight = torch.rand(shape[:2], generator=torch.Generator().manual_seed(4))
+    for l1_weight in (weight, 0.8):
+        first, second = a.clone().requires_grad_(), a.double().requires_grad_()
+        value = l1_ssim(first, b, l1_weight, 0.2)
+        pixel = l1_weight.double()[..., None] if isinstance(l1_weight, torch.Tensor) else l1_weight
+        truth = (pixel * (second - b.double()).abs()).mean() + 0.2 * (1 - ssim_reference(second, b.double()))
+        assert float(value.detach()) == pytest.approx(float(truth.detach()), abs=1e-5)
+        (2 * value).backward()
+        (2 * truth).backward()
+        assert relative_error(first.grad, second.grad) < 1e-3
+    with pytest.raises(ValueError, match="first image only"):
+        l1_ssim(a, b.clone().requires_grad_(), 0.8, 0.2)
 
 
 @pytest.mark.usefixtures("compiled")
