@@ -78,6 +78,11 @@ def read_target(capture: Capture, frame: int) -> Target:
     )
 
 
+def mean_face(capture: Capture) -> np.ndarray:
+    """(478, 3) metres, head frame: the face that displacements are measured from, lips slightly parted."""
+    return capture.tracks.landmarks_head[capture.train_frames()].mean(0)
+
+
 def padded_box(points: np.ndarray, pad: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Whole-pixel box around points (N, 2), grown by ``pad`` of its longer side, inside a ``size`` (w, h) picture."""
     low, high = points.min(0), points.max(0)

@@ -18,6 +18,7 @@ from splatalk.avatar.face_mesh import CHIN, EYE_TRIANGLES, FACE_TRIANGLES, LIPS_
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.capture.dataset import Capture
 from splatalk.train.binding import Binding
+from splatalk.train.frames import mean_face
 
 SH_C0 = 0.28209479177387814
 HEAD_RADIUS, TORSO_RADIUS = 0.08, 0.12
@@ -26,7 +27,7 @@ HEAD_BULGE, TORSO_BULGE = 0.09, 0.10
 """The balloon, metres: how far from the silhouette it is full, the depth of its rim, how far it comes forward."""
 EYE_DEPTH = 0.003
 """How far the visible eye lies behind the lids, metres."""
-DYNAMIC_REACH = 0.035
+DYNAMIC_REACH = 0.02
 """Gaussians this close to the face surface are moved by the network, metres."""
 
 
@@ -50,7 +51,7 @@ class Points:
 def initialise(capture: Capture, count: int, seed: int) -> tuple[Gaussians, Binding]:
     """About ``count`` canonical Gaussians for a capture, and their bindings to the face mesh."""
     rng = np.random.default_rng(seed)
-    ref = capture.reference_frame
+    ref = capture.tracks.reference_frame
     image = capture.frame(ref).astype(np.float32) / 255.0
     matte = capture.matte(ref)
     face_step, body_step = _steps(capture, matte, count)
@@ -88,7 +89,7 @@ def _sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 def _face_mask(capture: Capture) -> np.ndarray:
     """(H, W) bool, pixels of the reference frame that the face covers, eyes and mouth included."""
     mask = np.zeros((capture.height, capture.width), np.uint8)
-    corners = capture.tracks.landmarks[capture.reference_frame][
+    corners = capture.tracks.landmarks[capture.tracks.reference_frame][
         np.concatenate((FACE_TRIANGLES, EYE_TRIANGLES, MOUTH_TRIANGLES))
     ]
     for triangle in corners:
@@ -97,7 +98,7 @@ def _face_mask(capture: Capture) -> np.ndarray:
 
 
 def _metres_per_pixel(capture: Capture) -> float:
-    return float(capture.tracks.head_pose[capture.reference_frame, 2, 3] / capture.camera.fx)
+    return float(capture.tracks.head_pose[capture.tracks.reference_frame, 2, 3] / capture.camera.fx)
 
 
 def _spread(
@@ -115,7 +116,7 @@ def _spread(
 
 def _face_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
     """Points on the personal face surface, coloured from the frame that sees them best."""
-    neutral, spacing = capture.tracks.neutral, step * _metres_per_pixel(capture)
+    neutral, spacing = mean_face(capture), step * _metres_per_pixel(capture)
     rows, weights = _spread(neutral, FACE_TRIANGLES, spacing, rng)
     positions = (neutral[rows] * weights[..., None]).sum(1)
     n = len(rows)
@@ -125,11 +126,11 @@ def _face_points(capture: Capture, image: np.ndarray, step: float, rng: np.rando
 
 def _eye_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
     """Points between the lids, a little behind them; they do not follow the lids."""
-    neutral, spacing = capture.tracks.neutral, step * _metres_per_pixel(capture)
+    neutral, spacing = mean_face(capture), step * _metres_per_pixel(capture)
     rows, weights = _spread(neutral, EYE_TRIANGLES, spacing, rng)
     n = len(rows)
-    seen = (capture.tracks.landmarks_head[capture.reference_frame][rows] * weights[..., None]).sum(1)
-    colors = _sample(image, _project(capture, seen, capture.reference_frame))
+    seen = (capture.tracks.landmarks_head[capture.tracks.reference_frame][rows] * weights[..., None]).sum(1)
+    colors = _sample(image, _project(capture, seen, capture.tracks.reference_frame))
     positions = (neutral[rows] * weights[..., None]).sum(1) + np.array([0.0, 0.0, EYE_DEPTH])
     return Points(positions, np.full(n, spacing, np.float32), colors, rows, 0 * weights, np.ones(n, bool))
 
@@ -139,8 +140,8 @@ def _face_colors(capture: Capture, rows: np.ndarray, weights: np.ndarray, image:
     tracks = capture.tracks
     train = capture.train_frames()
     yaw = tracks.head_pose[train, 0, 2]
-    frames = [capture.reference_frame, int(train[yaw.argmax()]), int(train[yaw.argmin()])]
-    corners = tracks.neutral[rows]
+    frames = [capture.tracks.reference_frame, int(train[yaw.argmax()]), int(train[yaw.argmin()])]
+    corners = mean_face(capture)[rows]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-12
     best, colors = np.full(len(rows), -np.inf), np.zeros((len(rows), 3), np.float32)
@@ -156,8 +157,8 @@ def _face_colors(capture: Capture, rows: np.ndarray, weights: np.ndarray, image:
 
 def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Points:
     """Two sheets behind the closed lips: teeth, and the dark behind them. The lower half follows the chin."""
-    neutral = capture.tracks.neutral
-    lips = neutral[LIPS_INNER]
+    neutral = mean_face(capture)
+    lips = neutral[list(LIPS_INNER)]
     centre, half_width = lips.mean(0), 0.5 * np.ptp(lips[:, 0]) * 0.9
     spacing = step * _metres_per_pixel(capture)
     parts = []
@@ -191,11 +192,11 @@ def _matte_points(
     cell = pixels.astype(int)
     pixels = pixels[(matte[cell[:, 1], cell[:, 0]] > 0.4) & ~covered[cell[:, 1], cell[:, 0]]]
     cell = pixels.astype(int)
-    c, pose = capture.camera, capture.tracks.head_pose[capture.reference_frame]
+    c, pose = capture.camera, capture.tracks.head_pose[capture.tracks.reference_frame]
     z = depth[cell[:, 1], cell[:, 0]]
     world = np.stack(((pixels[:, 0] - c.cx) / c.fx * z, (pixels[:, 1] - c.cy) / c.fy * z, z), -1)
     positions = (world - pose[:3, 3]) @ pose[:3, :3]
-    nearest, distance = _nearest_landmark(capture.tracks.neutral, positions)
+    nearest, distance = _nearest_landmark(mean_face(capture), positions)
     weights = np.zeros((len(positions), 3), np.float32)
     weights[:, 0] = np.exp(-((distance / 0.015) ** 2))
     rows = np.repeat(nearest[:, None], 3, 1)
@@ -214,7 +215,7 @@ def _nearest_landmark(neutral: np.ndarray, points: np.ndarray) -> tuple[np.ndarr
 
 def _inflated_depth(capture: Capture, matte: np.ndarray) -> np.ndarray:
     """(H, W) world depth, metres: a balloon inside the silhouette that meets the face mesh where it ends."""
-    ref = capture.reference_frame
+    ref = capture.tracks.reference_frame
     pose, scale = capture.tracks.head_pose[ref], _metres_per_pixel(capture)
     person = np.pad(matte > 0.5, ((1, 1), (1, 1)), mode="edge")  # the picture's border is no silhouette
     inside = ndimage.distance_transform_edt(person)[1:-1, 1:-1] * scale
@@ -235,7 +236,7 @@ def _inflated_depth(capture: Capture, matte: np.ndarray) -> np.ndarray:
 
 def _face_depth(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
     """(H, W) depth of the face mesh in the reference frame, metres, and where it is known."""
-    ref = capture.reference_frame
+    ref = capture.tracks.reference_frame
     pose = capture.tracks.head_pose[ref]
     z = (capture.tracks.landmarks_head[ref] @ pose[:3, :3].T + pose[:3, 3])[:, 2]
     pixels = capture.tracks.landmarks[ref]
@@ -250,7 +251,7 @@ def _as_gaussians(capture: Capture, points: Points) -> Gaussians:
     sh = np.zeros((n, 1, 3), np.float32)
     sh[:, 0] = (points.colors - 0.5) / SH_C0
     quats = np.tile(np.float32([1, 0, 0, 0]), (n, 1))
-    chin = capture.tracks.neutral[CHIN, 1]
+    chin = mean_face(capture)[CHIN, 1]
     bone = (chin + 0.045 - points.positions[:, 1]) / 0.012
     t = torch.from_numpy
     return Gaussians(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def train(
     began = time.perf_counter()
     work.mkdir(parents=True, exist_ok=True)
     trainer = build(capture, preset, seed)
-    identity = {"preset": preset.to_json(), "seed": seed, "capture": capture.fingerprint()}
+    identity = {"preset": preset.to_json(), "seed": seed, "capture": _fingerprint(capture)}
     if resume and checkpoint.restore(trainer, work / "checkpoint.safetensors", identity):
         progress.note(f"Resuming at step {trainer.step} of {trainer.total}.")
     log = (work / "log.jsonl").open("a" if trainer.step else "w", encoding="utf-8")
@@ -100,7 +101,7 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     moved = gaussians.means.detach()[gaussians.dynamic]
     low, high = moved.amin(0), moved.amax(0)
     deformation.box.copy_(torch.stack((low - 0.05 * (high - low), high + 0.05 * (high - low))))
-    ref = capture.reference_frame
+    ref = capture.tracks.reference_frame
     avatar = Avatar(
         gaussians, deformation, basis, encoder,
         curves_to_mouth=_curves_to_mouth(tracks.blendshapes[frames], performance.mouth[frames]),
@@ -123,6 +124,14 @@ def write_preview(trainer: Trainer, path: Path) -> None:
         columns.append(np.vstack((trainer.capture.frame(int(frame)), picture)))
     trainer.avatar.forget_features()
     cv2.imwrite(str(path), cv2.cvtColor(np.hstack(columns), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def _fingerprint(capture: Capture) -> str:
+    """Changes when the tracks or the facts of a capture change."""
+    digest = hashlib.sha256()
+    for name in ("capture.json", "tracks.npz"):
+        digest.update((capture.path / name).read_bytes())
+    return digest.hexdigest()
 
 
 def _shown(report: StepReport) -> dict[str, Any]:
@@ -159,7 +168,7 @@ def _meta(capture: Capture, preset: Preset, seed: int) -> dict[str, Any]:
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "fps": capture.fps,
         "speech": preset.speech,
-        "consent": capture.consent,
-        "source": capture.source,
+        "consent": capture.meta.get("consent"),
+        "source": capture.meta.get("source"),
         "training": {"preset": preset.to_json(), "seed": seed, "frames": len(capture.train_frames())},
     }

@@ -19,7 +19,7 @@ from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.train.binding import Binding
 from splatalk.train.densify import PullStatistics, densify
-from splatalk.train.frames import FrameReader, FrameSampler
+from splatalk.train.frames import FrameReader, FrameSampler, mean_face
 from splatalk.train.losses import LossWeights, PatchPerceptual, Target, photometric, silhouette, thinness
 from splatalk.train.optimizer import NamedAdam, Rate
 
@@ -66,8 +66,7 @@ class Trainer:
         self.preset, self.seed, self.step = preset, seed, 0
         self.weights = LossWeights()
         self.plate = torch.from_numpy(np.ascontiguousarray(avatar.plate)).float() / 255.0
-        neutral = capture.tracks.neutral
-        self.motion = torch.from_numpy((capture.tracks.landmarks_head - neutral).astype(np.float32))
+        self.motion = torch.from_numpy((capture.tracks.landmarks_head - mean_face(capture)).astype(np.float32))
         self.pixel = float(np.median(capture.tracks.head_pose[:, 2, 3])) / capture.camera.fx
         self.perceptual = PatchPerceptual(preset.patch)
         self.sampler = FrameSampler(capture, seed)
@@ -80,7 +79,7 @@ class Trainer:
         rates = {f"gaussians/{n}": GAUSSIAN_RATES[n] for n in PARAMETERS}
         modules = {"network": self.avatar.deformation, "speech": self.avatar.audio_encoder}
         for prefix, module in modules.items():
-            for name, parameter in module.namedparameters() if module is not None else ():
+            for name, parameter in module.named_parameters() if module is not None else ():
                 parameters[f"{prefix}/{name}"] = parameter
                 rates[f"{prefix}/{name}"] = PLANE_RATE if name.startswith("planes.") else NETWORK_RATE
         return parameters, rates
@@ -144,7 +143,7 @@ class Trainer:
             loss = loss + self.weights.offsets * _size(offsets)
             loss = loss + self._perceptual(drawn.image, target)
         loss.backward()
-        self.pull.add(drawn.pull, drawn.radii > 0)
+        self.pull.add(drawn.means2d_grad.norm(dim=1), drawn.radii > 0)
         self.optimizer.step(self._progress(), self._active(stage))
         self.step += 1
         self._maybe_densify()
