@@ -126,7 +126,7 @@ template <class M, class H> SIMD_INLINE Pair<H> select(const Pair<M>& m, const P
 template <class M, class H> SIMD_INLINE Pair<H> keep(const Pair<M>& m, const Pair<H>& a) {
     return {keep(m.lo, a.lo), keep(m.hi, a.hi)};
 }
-template <class M> SIMD_INLINE bool any(const Pair<M>& m) { return any(m.lo) | any(m.hi); }
+template <class M> SIMD_INLINE bool any(const Pair<M>& m) { return any(m.lo) || any(m.hi); }
 template <class H> SIMD_INLINE Pair<H> exp2_of(const Pair<H>& p) { return {exp2_of(p.lo), exp2_of(p.hi)}; }
 template <class H> SIMD_INLINE Pair<H> reciprocal(const Pair<H>& p) { return {reciprocal(p.lo), reciprocal(p.hi)}; }
 template <class H> SIMD_INLINE vec4 fold(const Pair<H>& p) { return fold(p.lo) + fold(p.hi); }
