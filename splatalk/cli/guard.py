@@ -6,7 +6,9 @@ import contextlib
 import datetime
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,10 +35,28 @@ def resumable(advice: str) -> Iterator[None]:
         raise Stopped(advice) from None
 
 
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """``kill`` and ``timeout`` end a command as Ctrl-C does, so that it can clean up and say how to go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def run_guarded(work: Callable[[], Any], as_json: bool) -> int:
     """Run ``work`` and turn whatever it raises into a message and an exit code."""
     try:
-        result = work()
+        with _terminated_like_interrupted():
+            result = work()
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except UserError as error:

@@ -74,7 +74,7 @@ def clear_work(work: Path) -> None:
     """Remove what enrolment made in its work folder, and the folder if nothing else is in it."""
     from splatalk import files
 
-    for name in ("train", "recording.capture", "enroll.json"):
+    for name in ("train", "recording.capture", ".recording.capture.unfinished", "enroll.json"):
         files.remove(work / name)
     if work.is_dir() and not any(work.iterdir()):
         work.rmdir()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
 
 import click
 import pytest
@@ -50,6 +52,30 @@ def test_interrupt_says_how_to_go_on(capsys):
     assert capsys.readouterr().err == "Stopped.\nRun the same command again.\n"
     assert ending(KeyboardInterrupt()) == 130
     assert ending(click.Abort()) == 130
+
+
+def test_terminated_cleans_up_and_exits_as_interrupted(tmp_path):
+    script = f"""
+import sys, time
+from pathlib import Path
+from splatalk import files
+from splatalk.cli.guard import resumable, run_guarded
+
+def work():
+    with resumable("Go on."), files.atomic_path(Path({str(tmp_path / "a.bin")!r})) as temporary:
+        temporary.write_bytes(b"half")
+        print("ready", flush=True)
+        time.sleep(60)
+
+sys.exit(run_guarded(work, False))
+"""
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None and child.stdout.readline() == "ready\n"
+    child.terminate()
+    _, shown = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert shown == "Stopped.\nGo on.\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bug_leaves_a_log_and_no_stack_trace(capsys, tmp_path, monkeypatch):
