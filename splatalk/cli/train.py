@@ -85,7 +85,7 @@ def describe(facts: dict[str, Any]) -> str:
 
     lines = [
         f"{facts['output']}: {facts['gaussians']} Gaussians, {facts['bytes'] / 1e6:.1f} MB, "
-        f"made in {format_seconds(facts['seconds'])} min with the preset {facts['preset']}",
+        f"made in {format_seconds(facts['seconds'])} with the preset {facts['preset']}",
         f"Let it speak: splatalk speak {facts['output']} --audio WORDS.wav -o film.mp4",
     ]
     return "\n".join(lines)

@@ -48,12 +48,13 @@ def test_speak_replaces_a_film_and_answers_in_json(run_json, tiny_avatar_path, w
         assert (container.streams.video[0].width, container.streams.video[0].height) == (96, 64)
 
 
-def test_render_a_picture_from_two_sides(run, tiny_avatar_path, tmp_path):
+def test_render_a_picture_from_two_sides(run, run_json, tiny_avatar_path, tmp_path):
+    facts = run_json("info", tiny_avatar_path)
     for name, yaw in (("front", 0), ("side", 30)):
         result = run("render", tiny_avatar_path, "-o", tmp_path / f"{name}.png", "--yaw", yaw)
         assert result.exit_code == 0, result.stderr
     front, side = (cv2.imread(str(tmp_path / f"{n}.png")).astype(int) for n in ("front", "side"))
-    assert front.shape == side.shape == (192, 192, 3)
+    assert front.shape == side.shape == (facts["height"], facts["width"], 3)
     assert np.abs(front - side).mean() > 1
 
 
