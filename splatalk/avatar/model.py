@@ -9,14 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from splatalk.avatar.audio_encoder import AudioEncoder, MouthBasis
-from splatalk.avatar.controls import UPPER_SHAPES, Controls
+from splatalk.avatar.audio_encoder import AudioEncoder
+from splatalk.avatar.controls import UPPER_SHAPES, Controls, Performance
 from splatalk.avatar.gaussians import Gaussians
+from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.avatar.network import Deformation, Offsets
-from splatalk.avatar.rig import blend_bones, quat_multiply
+from splatalk.avatar.rig import blend_bones, corrected, quat_multiply
 from splatalk.render.camera import Camera
 from splatalk.render.splats import Splats
 
+POSE_INPUTS = 12
+"""Tracked quantities other than the mouth from which a tracker's error is predicted."""
 BLINK = (8, 9)
 """Rows of eyeBlinkLeft and eyeBlinkRight among the 52."""
 
@@ -75,6 +78,8 @@ class Avatar(nn.Module):
         self.meta = meta
         self.register_buffer("curves_to_mouth", curves_to_mouth.float())
         self.curves_to_mouth: Tensor
+        self.register_buffer("pose_linear", torch.zeros(12, POSE_INPUTS + mouth_basis.n_components))
+        self.pose_linear: Tensor
         self._features: Tensor | None = None
 
     @property
@@ -111,7 +116,7 @@ class Avatar(nn.Module):
         if controls.mouth is not None:
             mouth = torch.as_tensor(controls.mouth, dtype=torch.float32)
         else:
-            mouth = heard if heard is not None else self.curves_to_mouth[-1]
+            mouth = heard if heard is not None else torch.from_numpy(self.mouth_basis.rest)
         return self.conditioning(mouth, speech, controls)
 
     def conditioning(self, mouth: Tensor, speech: Tensor | None, controls: Controls) -> Tokens:
@@ -149,6 +154,26 @@ class Avatar(nn.Module):
         torso = torch.as_tensor(torso_pose, dtype=torch.float32)
         means, quats = blend_bones(means, quats, g.bone_logits.sigmoid(), head, torso)
         return Splats(means, quats, log_scales.exp(), logits.sigmoid(), sh)
+
+    def corrected(self, performance: Performance) -> Performance:
+        """Tracked poses without what this person's tracker always gets wrong, as training found it."""
+        corrections = (self.pose_inputs(performance) @ self.pose_linear.T).view(-1, 2, 6)
+        poses = []
+        for bone, tracked in enumerate((performance.head_pose, performance.torso_pose)):
+            matrices = torch.from_numpy(np.asarray(tracked, dtype=np.float32))
+            moved = [corrected(m, c) for m, c in zip(matrices, corrections[:, bone], strict=True)]
+            poses.append(torch.stack(moved).double().numpy())
+        return dataclasses.replace(performance, head_pose=poses[0], torso_pose=poses[1])
+
+    def pose_inputs(self, performance: Performance) -> Tensor:
+        """(N, F) what a tracker's errors are predicted from: pose, torso and mouth, about -1..1, zero at rest."""
+        codes = [
+            np.concatenate((self._pose_code(head, torso), (torso[:3, 3] - self.rest_torso[:3, 3]) / 0.1))
+            for head, torso in zip(performance.head_pose, performance.torso_pose, strict=True)
+        ]
+        mouth = performance.mouth if performance.mouth is not None else self.mouth_basis.rest
+        mouth = np.broadcast_to(0.3 * mouth, (len(performance), self.mouth_basis.n_components))
+        return torch.from_numpy(np.concatenate((np.stack(codes), mouth), 1).astype(np.float32))
 
     def _pose_code(self, head_pose: np.ndarray, torso_pose: np.ndarray) -> np.ndarray:
         """(9,) float32: head turned and moved from rest, and head turned from the torso; about -1..1."""

@@ -46,6 +46,13 @@ def rotation_matrix(rotvec: Tensor) -> Tensor:
     return torch.matrix_exp(skew)
 
 
+def corrected(pose: Tensor, correction: Tensor) -> Tensor:
+    """(4, 4) pose turned about its own origin and moved by a correction (6,)."""
+    rotation = rotation_matrix(correction[:3]) @ pose[:3, :3]
+    translation = pose[:3, 3] + correction[3:]
+    return torch.cat((torch.cat((rotation, translation[:, None]), 1), pose[3:]))
+
+
 def blend_bones(
     means: Tensor, quats: Tensor, weight: Tensor, head_pose: Tensor, torso_pose: Tensor
 ) -> tuple[Tensor, Tensor]:

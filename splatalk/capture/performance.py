@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from splatalk.avatar.audio_encoder import MouthBasis
+from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.avatar.controls import Performance
 from splatalk.capture.dataset import Capture
 

@@ -28,7 +28,8 @@ def from_capture(
     speech = None
     if mouth != "expression" and avatar.audio_encoder is not None:
         speech = speech_windows(avatar.meta["speech"], capture.audio, capture.fps, capture.n_frames)
-    whole = recorded_performance(capture, avatar.mouth_basis, speech)
+    chosen = recorded_performance(capture, avatar.mouth_basis, speech).select(np.arange(capture.n_frames)[frames])
+    chosen = avatar.corrected(chosen)
     if mouth == "audio":
-        whole.mouth = None
-    return whole.select(np.arange(capture.n_frames)[frames])
+        chosen.mouth = None
+    return chosen

@@ -30,6 +30,7 @@ def save(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
     tensors |= {f"adam/{k}": v for k, v in trainer.optimizer.state_tensors().items()}
     tensors |= {"binding/corners": trainer.binding.corners, "binding/weights": trainer.binding.weights}
     tensors |= {"pull/total": trainer.pull.total, "pull/seen": trainer.pull.seen}
+    tensors |= {f"poses/{k}": v for k, v in trainer.poses.state_dict().items()}
     header = {KEY: json.dumps({"step": trainer.step, "identity": identity})}
     with atomic_path(path) as temporary:
         save_file({k: v.contiguous().clone() for k, v in tensors.items()}, str(temporary), header)
@@ -63,6 +64,7 @@ def _apply(trainer: Trainer, tensors: dict[str, Tensor], step: int) -> None:
     trainer.avatar.gaussians = Gaussians.empty(state["gaussians.means"].shape[0], state["gaussians.sh"].shape[1])
     trainer.avatar.load_state_dict(state)
     trainer.avatar.forget_features()
+    trainer.poses.load_state_dict(part("poses/"))
     trainer.optimizer = NamedAdam(*trainer.parameters())
     trainer.optimizer.load_state_tensors(part("adam/"))
     trainer.binding = Binding(tensors["binding/corners"], tensors["binding/weights"])

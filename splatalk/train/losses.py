@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
 
-from splatalk.kernels.ssim import ssim
+from splatalk.kernels.ssim import l1_ssim
 from splatalk.train.perceptual import MIN_SIDE, Lpips
 
 
@@ -23,6 +24,7 @@ class LossWeights:
     perceptual: float = 0.05
     offsets: float = 0.01
     thin: float = 0.1
+    poses: float = 1e-4
 
 
 @dataclasses.dataclass
@@ -43,11 +45,12 @@ class Target:
 
 def photometric(image: Tensor, target: Target, weights: LossWeights) -> Tensor:
     """L1 and SSIM over the frame, and L1 again over the face and over the mouth."""
-    loss = weights.l1 * (image - target.image).abs().mean() + weights.ssim * (1.0 - ssim(image, target.image))
+    emphasis = torch.full(image.shape[:2], weights.l1)
     for weight, box in ((weights.face, target.face_box), (weights.mouth, target.mouth_box)):
-        if weight > 0:
-            loss = loss + weight * _share(image, box) * (crop(image, box) - crop(target.image, box)).abs().mean()
-    return loss
+        x0, y0, x1, y1 = box
+        # The root lies between a term per pixel and a term per box, whatever the size of the face in the picture.
+        emphasis[y0:y1, x0:x1] += weight / math.sqrt((x1 - x0) * (y1 - y0) / emphasis.numel())
+    return l1_ssim(image, target.image, emphasis, weights.ssim)
 
 
 def silhouette(alpha: Tensor, target: Target) -> Tensor:
@@ -95,8 +98,3 @@ def crop(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     """(H, W, 3) cut to a box."""
     x0, y0, x1, y1 = box
     return image[y0:y1, x0:x1]
-
-
-def _share(image: Tensor, box: tuple[int, int, int, int]) -> float:
-    """Square root of the box's share of the picture: between a term per pixel and a term per box."""
-    return ((box[2] - box[0]) * (box[3] - box[1]) / (image.shape[0] * image.shape[1])) ** 0.5

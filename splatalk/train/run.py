@@ -90,7 +90,7 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     features = speech_windows(preset.speech, capture.audio, capture.fps, capture.n_frames)
     performance = recorded_performance(capture, basis, features)
     with progress.bar("Learning how speech moves the mouth", 1, unit="fit") as advance:
-        encoder = fit_audio_encoder(preset.speech, features[frames], performance.mouth[frames], seed=seed)
+        encoder = fit_audio_encoder(features[frames], performance.mouth[frames], basis, seed=seed)
         advance(1)
     gaussians, binding = initialise(capture, preset.initial_gaussians, seed)
     config = NetworkConfig(
@@ -117,7 +117,7 @@ def write_preview(trainer: Trainer, path: Path) -> None:
     columns = []
     trainer.avatar.forget_features()
     for frame in frames:
-        splats = trainer.avatar.pose(trainer.performance.frame(int(frame)))
+        splats = trainer.avatar.pose(trainer.controls(int(frame)))
         with torch.no_grad():
             drawn = rasterize(splats, trainer.capture.camera, trainer.plate).image
         picture = drawn.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splatalk.avatar.controls import Performance
+from splatalk.avatar.controls import Controls, Performance
 from splatalk.avatar.gaussians import PARAMETERS
 from splatalk.avatar.model import Avatar, Tokens
 from splatalk.avatar.network import Offsets
+from splatalk.avatar.rig import corrected
 from splatalk.capture.dataset import Capture
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
@@ -22,6 +23,7 @@ from splatalk.train.densify import PullStatistics, densify
 from splatalk.train.frames import FrameReader, FrameSampler, mean_face
 from splatalk.train.losses import LossWeights, PatchPerceptual, Target, photometric, silhouette, thinness
 from splatalk.train.optimizer import NamedAdam, Rate
+from splatalk.train.poses import PoseRefinement, pose_spacing
 
 GAUSSIAN_RATES = {
     "means": Rate(8e-5, 4e-6),  # metres a step
@@ -32,6 +34,9 @@ GAUSSIAN_RATES = {
     "bone_logits": Rate(2e-2, 2e-3),
 }
 PLANE_RATE, NETWORK_RATE = Rate(5e-3, 5e-4), Rate(2e-3, 2e-4)
+POSE_RATE = Rate(1e-4, 1e-5)  # radians and metres a step; a residual's momentum makes about ten steps of each visit
+POSES_FROM = 100
+"""Poses are left alone until the picture is roughly there."""
 STAGES = ("static", "motion", "speech")
 TURNED_OFF = (None, "speech", "mouth")
 """What one step of the speech stage leaves out: nothing, the sound, or the tracked mouth."""
@@ -72,16 +77,21 @@ class Trainer:
         self.sampler = FrameSampler(capture, seed)
         self.reader = FrameReader(capture, self.sampler.pick)
         self.pull = PullStatistics(len(avatar.gaussians))
+        self.poses = PoseRefinement(
+            avatar.pose_inputs(performance), pose_spacing(self.total, len(self.sampler.frames))
+        )
+        self.head = torch.from_numpy(performance.head_pose.astype(np.float32))
+        self.torso = torch.from_numpy(performance.torso_pose.astype(np.float32))
         self.optimizer = NamedAdam(*self.parameters())
 
     def parameters(self) -> tuple[dict[str, torch.nn.Parameter], dict[str, Rate]]:
         parameters = {f"gaussians/{n}": getattr(self.avatar.gaussians, n) for n in PARAMETERS}
         rates = {f"gaussians/{n}": GAUSSIAN_RATES[n] for n in PARAMETERS}
-        modules = {"network": self.avatar.deformation, "speech": self.avatar.audio_encoder}
+        modules = {"network": self.avatar.deformation, "speech": self.avatar.audio_encoder, "poses": self.poses}
         for prefix, module in modules.items():
             for name, parameter in module.named_parameters() if module is not None else ():
                 parameters[f"{prefix}/{name}"] = parameter
-                rates[f"{prefix}/{name}"] = PLANE_RATE if name.startswith("planes.") else NETWORK_RATE
+                rates[f"{prefix}/{name}"] = _rate(prefix, name)
         return parameters, rates
 
     @property
@@ -102,7 +112,23 @@ class Trainer:
                 yield self._motion_step() if self.stage == "motion" else self._picture_step()
         finally:
             self.reader.close()
+        self.finish()
+
+    def finish(self) -> None:
+        """Give the avatar what it keeps of the refined poses."""
         self.avatar.forget_features()
+        self.avatar.pose_linear.copy_(self.poses.linear.detach())
+        refined = [self.controls(int(f)) for f in self.sampler.frames]
+        self.avatar.manner["head_pose"] = np.stack([c.head_pose for c in refined]).astype(np.float32)
+        self.avatar.manner["torso_pose"] = np.stack([c.torso_pose for c in refined]).astype(np.float32)
+
+    def controls(self, frame: int) -> Controls:
+        """The recorded controls of a training frame, with its refined poses."""
+        controls = self.performance.frame(frame)
+        with torch.no_grad():
+            head, torso = self._refined(frame)
+        controls.head_pose, controls.torso_pose = head.double().numpy(), torso.double().numpy()
+        return controls
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.step, purpose))
@@ -134,11 +160,12 @@ class Trainer:
             offsets = self._surface_offsets(frame)
         else:
             offsets = self._network(frame, self._rng(1).choice(len(TURNED_OFF)))
-        splats = self.avatar.splats(offsets, self.performance.head_pose[frame], self.performance.torso_pose[frame])
+        splats = self.avatar.splats(offsets, *self._refined(frame))
         drawn = rasterize(splats, self.capture.camera, self.plate)
         loss = photometric(drawn.image, target, self.weights)
         l1 = (drawn.image.detach() - target.image).abs().mean().item()
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
+        loss = loss + self.weights.poses * self.poses.size(frame)
         if stage == "speech":
             loss = loss + self.weights.offsets * _size(offsets)
             loss = loss + self._perceptual(drawn.image, target)
@@ -150,7 +177,19 @@ class Trainer:
         return StepReport(self.step - 1, stage, loss.item(), l1, self.avatar.n_gaussians)
 
     def _active(self, stage: str):
-        return lambda name: stage == "speech" or name.startswith("gaussians/")
+        refining = self.step >= POSES_FROM
+
+        def active(name: str) -> bool:
+            if name.startswith("poses/"):
+                return refining
+            return stage == "speech" or name.startswith("gaussians/")
+
+        return active
+
+    def _refined(self, frame: int) -> tuple[Tensor, Tensor]:
+        """Head and torso pose of a recorded frame with their corrections."""
+        head, torso = self.poses.correction(frame)
+        return corrected(self.head[frame], head), corrected(self.torso[frame], torso)
 
     def _surface_offsets(self, frame: int) -> Offsets:
         bound = self.binding.select(self.avatar.gaussians.dynamic)
@@ -190,6 +229,12 @@ class Trainer:
             budget=p.max_gaussians, share=p.densify_share, pixel=self.pixel, generator=generator,
         )  # fmt: skip
         self.pull = PullStatistics(len(self.avatar.gaussians))
+
+
+def _rate(prefix: str, name: str) -> Rate:
+    if prefix == "poses":
+        return POSE_RATE
+    return PLANE_RATE if name.startswith("planes.") else NETWORK_RATE
 
 
 def _size(offsets: Offsets) -> Tensor:
