@@ -1,6 +1,8 @@
-"""Reading recordings: any container, frame rate, size and rotation, as RGB frames at the avatar's rate and 16 kHz sound.
+"""Reading recordings: any container, frame rate, size and rotation, as RGB frames at the avatar's rate and 16 kHz
+sound.
 
-Time zero is the first picture. Frame ``i`` is the source frame nearest to ``i / fps``; sound is placed against the same zero.
+Time zero is the first picture. Frame ``i`` is the source frame nearest to ``i / fps``; sound is placed against the
+same zero.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from splatalk.capture.tone import to_standard_range
 from splatalk.errors import CaptureError
 
-SAMPLE_RATE = 16000
 _VIDEO_HINT = "Give a video file that other players open, such as an MP4, MOV, MKV or WebM."
-# Resizing tools write a pixel aspect a little off 1 to undo their own rounding of sizes; truly oblong pixels start at 8:9.
+# Resizing tools write a pixel aspect a little off 1 to undo their own rounding of sizes; truly oblong pixels start at
+# 8:9.
 _ASPECT_NOISE = 0.07
 _TRANSFER_PQ, _TRANSFER_HLG = 16, 18  # ITU-T H.273 table 3
 
@@ -89,11 +91,11 @@ def probe(path: Path) -> VideoFacts:
         CaptureError: no such file, not a regular file, not a video, no picture can be decoded.
     """
     _check_file(path)
-    with _opened(path) as container:
+    with opened(path) as container:
         if not container.streams.video:
             raise CaptureError(f"{path} has sound but no picture.", _VIDEO_HINT)
         stream = container.streams.video[0]
-        first = next(_decoded(container, stream, path), None)
+        first = next(decoded(container, stream), None)
         if first is None:
             raise CaptureError(f"No picture can be decoded from {path}; it is damaged or cut off.", _VIDEO_HINT)
         rotation = round(first.rotation / 90) * 90 % 360
@@ -103,9 +105,10 @@ def probe(path: Path) -> VideoFacts:
         width, height = max(round(first.width * aspect), 1), first.height
         if rotation in (90, 270):
             width, height = height, width
-        duration = float(container.duration or 0) / 1e6
+        duration = max(float(container.duration or 0) / 1e6, 0.0)
         if stream.duration and stream.time_base:
             duration = float(stream.duration * stream.time_base)
+        _check_end(container, stream, path, duration)
         return VideoFacts(
             path=path,
             width=width,
@@ -137,11 +140,11 @@ def read_frames(facts: VideoFacts, crop: Crop, *, fps: float = 25.0, start: int 
         CaptureError: the file cannot be opened. Damage further on ends the frames early.
     """
     converter = Converter(facts)
-    with _opened(facts.path) as container:
+    with opened(facts.path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         index = 0
-        for frame, shown_until in _spans(_decoded(container, stream, facts.path), 1.0 / (facts.fps or fps)):
+        for frame, shown_until in _spans(decoded(container, stream), 1.0 / (facts.fps or fps)):
             picture = None
             while index < math.floor(shown_until * fps + 1e-6) + 1 and index / fps < shown_until - 1e-6:
                 if index >= start:
@@ -158,59 +161,29 @@ def sample_frames(facts: VideoFacts, crop: Crop, count: int) -> list[tuple[float
     """
     converter = Converter(facts)
     found: dict[float, np.ndarray] = {}
-    with _opened(facts.path) as container:
+    with opened(facts.path) as container:
         stream = container.streams.video[0]
         begin = float((stream.start_time or 0) * (stream.time_base or 0))
         for k in range(count):
             moment = begin + (k + 0.5) / count * facts.duration
             try:
                 container.seek(int(moment * 1e6))
-                frame = next(_decoded(container, stream, facts.path), None)
+                frame = next(decoded(container, stream), None)
             except av.FFmpegError:
                 break
             if frame is not None and frame.time is not None and frame.time not in found:
                 found[frame.time] = converter(frame, crop)
     if len(found) >= min(count, 8):
         return sorted(found.items())
-    step = max(facts.duration / count, 0.04)
-    return [(k * step, frame) for k, frame in enumerate(read_frames(facts, crop, fps=1.0 / step))]
-
-
-def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
-    """The first sound track against the picture's zero.
-
-    Args:
-        facts: from ``probe``.
-        n_samples: wanted length; shorter sound is padded with silence, longer is cut.
-
-    Returns:
-        (n_samples,) float32 in -1..1, 16 kHz mono.
-
-    Raises:
-        CaptureError: there is no sound track.
-    """
-    if not facts.has_audio:
-        raise CaptureError(f"{facts.path} has no sound track.", "Record with sound: speech is what the avatar learns.")
-    out = np.zeros(n_samples, dtype=np.float32)
-    with _opened(facts.path) as container:
-        zero = _first_picture_time(container, facts.path)
-    with _opened(facts.path) as container:
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        position: int | None = None
-        for frame in _decoded(container, container.streams.audio[0], facts.path):
-            due = None if frame.time is None else round((frame.time - zero) * SAMPLE_RATE)
-            if position is None:
-                position = due or 0
-            elif due is not None and due - position > SAMPLE_RATE // 10:
-                position = due  # a hole in the track stays a hole, so that what follows is in sync
-            frame.pts = None
-            for piece in resampler.resample(frame):
-                position = _place(out, piece.to_ndarray().reshape(-1), position)
-            if position >= n_samples:
-                break
-        for piece in resampler.resample(None) if position is not None else ():
-            position = _place(out, piece.to_ndarray().reshape(-1), position or 0)
-    return np.clip(np.nan_to_num(out), -1.0, 1.0)
+    step = facts.duration / count if facts.duration > 0 else 0.5
+    kept: list[tuple[float, np.ndarray]] = []
+    every = 1
+    for k, frame in enumerate(read_frames(facts, crop, fps=1.0 / max(step, 0.04))):
+        if k % every == 0:
+            kept.append((k * max(step, 0.04), frame))
+        if len(kept) > 2 * count:  # the container did not tell how long the clip is
+            kept, every = kept[::2], every * 2
+    return kept
 
 
 class Converter:
@@ -228,7 +201,7 @@ class Converter:
         width, height = max(width, crop.out_width), max(height, crop.out_height)
         shrinking = crop.scale < 0.99
         flags = Interpolation.AREA if shrinking else Interpolation.BICUBIC
-        picture = self._reformatter.reformat(
+        upright: np.ndarray = self._reformatter.reformat(
             frame,
             width=height if turned else width,
             height=width if turned else height,
@@ -239,10 +212,10 @@ class Converter:
             interpolation=flags | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND,
             threads=1,
         ).to_ndarray()
-        picture = np.rot90(picture, self.facts.rotation // 90)
+        upright = np.rot90(upright, self.facts.rotation // 90)
         left = min(round(crop.x * crop.scale), width - crop.out_width)
         top = min(round(crop.y * crop.scale), height - crop.out_height)
-        picture = np.ascontiguousarray(picture[top : top + crop.out_height, left : left + crop.out_width])
+        picture = np.ascontiguousarray(upright[top : top + crop.out_height, left : left + crop.out_width])
         if self.facts.high_dynamic_range:
             picture = to_standard_range(picture, hybrid_log_gamma=int(frame.color_trc or 0) == _TRANSFER_HLG)
         return picture
@@ -261,7 +234,21 @@ def _check_file(path: Path) -> None:
         raise CaptureError(f"{path} is empty.", _VIDEO_HINT)
 
 
-def _opened(path: Path) -> av.container.InputContainer:
+def _check_end(container: av.container.InputContainer, stream: av.VideoStream, path: Path, duration: float) -> None:
+    """Refuse a clip whose second half is announced and not there."""
+    if duration < 2.0:
+        return
+    begin = float((stream.start_time or 0) * (stream.time_base or 0))
+    try:
+        container.seek(int((begin + 0.9 * duration) * 1e6))
+    except av.FFmpegError:
+        return  # cannot be sought in; the long pass will tell
+    if next(decoded(container, stream), None) is None:
+        raise CaptureError(f"{path} is cut off: its end cannot be decoded.", "Copy or download the file again.")
+
+
+def opened(path: Path) -> av.container.InputContainer:
+    """The container, or a CaptureError that says why not."""
     try:
         return av.open(str(path), mode="r", metadata_errors="replace")
     except PermissionError as error:
@@ -274,7 +261,7 @@ def _reason(error: BaseException) -> str:
     return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".").lower()
 
 
-def _decoded(container: av.container.InputContainer, stream: av.stream.Stream, path: Path) -> Iterator:
+def decoded(container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator:
     """Decoded frames up to the first damage that decoding does not survive."""
     failures = 0
     for packet in _packets(container, stream):
@@ -308,21 +295,6 @@ def _spans(frames: Iterator[av.VideoFrame], usual: float) -> Iterator[tuple[av.V
     if previous is not None:
         length = float(previous.duration * previous.time_base) if previous.duration and previous.time_base else usual
         yield previous, previous_time + min(max(length, 0.0), 1.0)
-
-
-def _first_picture_time(container: av.container.InputContainer, path: Path) -> float:
-    for frame in _decoded(container, container.streams.video[0], path):
-        if frame.time is not None:
-            return float(frame.time)
-    return 0.0
-
-
-def _place(out: np.ndarray, piece: np.ndarray, position: int) -> int:
-    """Copy ``piece`` to ``position``, as far as it falls inside; the position after it."""
-    begin, end = max(position, 0), min(position + len(piece), len(out))
-    if end > begin:
-        out[begin:end] = piece[begin - position : end - position]
-    return position + len(piece)
 
 
 def _matrix(frame: av.VideoFrame) -> Colorspace:

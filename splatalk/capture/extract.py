@@ -1,7 +1,8 @@
-"""The long pass over the clip: every frame is decoded, stored, its face measured and its matte cut, in batches on several threads.
+"""The long pass over the clip: every frame is decoded, stored, its face measured and its matte cut, in batches on
+several threads.
 
-Each finished batch leaves one file of measurements, so an interrupted pass goes on where it stopped. Only two batches of pictures
-are in memory at a time.
+Each finished batch leaves one file of measurements, so an interrupted pass goes on where it stopped. Only two batches
+of pictures are in memory at a time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 
 from splatalk.capture import matte as mattes
+from splatalk.capture import pictures
 from splatalk.capture.decode import VideoFacts, read_frames
 from splatalk.capture.faces import Face, FaceFinder
 from splatalk.capture.framing import Framing
@@ -30,7 +32,7 @@ from splatalk.progress import Step
 
 T = TypeVar("T")
 BATCH = 50
-JPEG_QUALITY = 95
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 
 
 @dataclasses.dataclass
@@ -164,15 +166,16 @@ def _measure(
 ) -> tuple[Measurements, list[_Seen]]:
     """Measure and store the frames of one batch."""
     measured = [pool.submit(pool.measure, rgb, framing) for rgb in batch]
-    written = [pool.submit(_write_frame, _frame(folder, start + k), rgb) for k, rgb in enumerate(batch)]
-    rows, seen = [_no_rows()], []
+    written = [pool.submit(pictures.write, _frame(folder, start + k), rgb, _JPEG) for k, rgb in enumerate(batch)]
+    rows: list[Measurements] = [_no_rows()]
+    seen: list[_Seen] = []
     for k, (rgb, future) in enumerate(zip(batch, measured)):
         row, coarse = future.result()
         rows.append(row)
         seen.append(_Seen(start + k, rgb, coarse))
         step()
-    for future in written:
-        future.result()
+    for done in written:
+        done.result()
     return Measurements.joined(rows), seen
 
 
@@ -187,7 +190,7 @@ def _cut_mattes(pool: Pool, folder: Path, window: list[_Seen]) -> None:
 
 
 def _seen_again(pool: Pool, folder: Path, index: int, framing: Framing) -> _Seen:
-    rgb = cv2.cvtColor(cv2.imread(str(_frame(folder, index))), cv2.COLOR_BGR2RGB)
+    rgb = pictures.read_rgb(_frame(folder, index))
     return _Seen(index, rgb, pool.measure(rgb, framing)[1])
 
 
@@ -232,17 +235,9 @@ def _frame(folder: Path, index: int) -> Path:
     return folder / "frames" / f"{index:06d}.jpg"
 
 
-def _write_frame(path: Path, rgb: np.ndarray) -> None:
-    ok, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if ok:
-        path.write_bytes(data.tobytes())
-
-
 def _write_matte(folder: Path, index: int, rgb: np.ndarray, coarse: np.ndarray) -> None:
     alpha = (mattes.refine(rgb, coarse) * 255.0 + 0.5).astype(np.uint8)
-    ok, data = cv2.imencode(".png", alpha, [cv2.IMWRITE_PNG_COMPRESSION, 4])
-    if ok:
-        (folder / "mattes" / f"{index:06d}.png").write_bytes(data.tobytes())
+    pictures.write(folder / "mattes" / f"{index:06d}.png", alpha, (cv2.IMWRITE_PNG_COMPRESSION, 4))
 
 
 def _batch(folder: Path, index: int) -> Path:

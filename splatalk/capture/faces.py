@@ -1,8 +1,8 @@
 """Faces in one picture: 478 landmarks and 52 blendshapes, averaged over several views to take the jitter out.
 
 MediaPipe's landmark network sees a crop that its own detector places; where the crop falls changes from frame to frame
-and shakes the points by half a pixel. Each frame is therefore looked at in several crops (shifted, turned, mirrored) placed
-by the face itself, and the answers are averaged, which removes noise without the lag of a temporal filter.
+and shakes the points by half a pixel. Each frame is therefore looked at in several crops (shifted, turned, mirrored)
+placed by the face itself, and the answers are averaged, which removes noise without the lag of a temporal filter.
 """
 
 from __future__ import annotations

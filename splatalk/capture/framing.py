@@ -72,8 +72,8 @@ def look(facts: VideoFacts, size: int, finder: FaceFinder, person: int | None = 
 def choose_crop(boxes: np.ndarray, facts: VideoFacts, size: int) -> Crop:
     """One window for the whole clip.
 
-    Pictures not larger than ``size`` stay whole. Of larger ones a square is kept in which head and shoulders have a natural scale
-    and the face never leaves the picture.
+    Pictures not larger than ``size`` stay whole. Of larger ones a square is kept in which head and shoulders have a
+    natural scale and the face never leaves the picture.
 
     Args:
         boxes: (K, 4) faces in upright source pixels.

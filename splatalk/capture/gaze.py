@@ -13,8 +13,8 @@ EYE_RADIUS = 0.0115
 def gaze_angles(landmarks_head: np.ndarray, to_camera: np.ndarray) -> np.ndarray:
     """Yaw and pitch of both eyes.
 
-    The iris rides on a ball; its offset from the middle of the lid corners gives the angle. Yaw is unbiased when both eyes are
-    averaged, being mirrored; pitch has no such anchor, so the usual gaze is taken to be at the camera.
+    The iris rides on a ball; its offset from the middle of the lid corners gives the angle. Yaw is unbiased when both
+    eyes are averaged, being mirrored; pitch has no such anchor, so the usual gaze is taken to be at the camera.
 
     Args:
         landmarks_head: (N, 478, 3) metres, head frame.

@@ -42,14 +42,14 @@ def skew(vector: np.ndarray) -> np.ndarray:
 def nearest_rotation(matrix: np.ndarray) -> np.ndarray:
     """(..., 3, 3) → the rotation closest to it in the Frobenius norm."""
     u, _, vt = np.linalg.svd(matrix)
-    sign = np.ones(matrix.shape[:-2] + (3,))
+    sign = np.ones((*matrix.shape[:-2], 3))
     sign[..., 2] = np.sign(np.linalg.det(u @ vt))
     return (u * sign[..., None, :]) @ vt
 
 
 def rigid(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
     """(..., 3, 3), (..., 3) → (..., 4, 4)."""
-    out = np.zeros(rotation.shape[:-2] + (4, 4))
+    out = np.zeros((*rotation.shape[:-2], 4, 4))
     out[..., :3, :3] = rotation
     out[..., :3, 3] = translation
     out[..., 3, 3] = 1.0

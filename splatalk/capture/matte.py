@@ -75,12 +75,15 @@ def refine(rgb: np.ndarray, coarse: np.ndarray, *, radius: float = 0.016, epsilo
         (H, W) float32 0..1, sharp where the picture has an edge.
     """
     height, width = rgb.shape[:2]
-    window = 2 * max(round(radius * max(height, width)), 1) + 1
-    guide = rgb.astype(np.float32) / 255.0
-    mask = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    slope, offset = _local_linear(guide, np.clip(mask, 0.0, 1.0), window, epsilon)
-    alpha = np.einsum("hwc,hwc->hw", slope, guide) + offset
-    return _contrast(np.clip(alpha, 0.0, 1.0))
+    half = (max(width // 2, 1), max(height // 2, 1))
+    window = 2 * max(round(radius * max(half)), 1) + 1
+    small = cv2.resize(rgb, half, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    mask = np.clip(cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    slope, offset = _local_linear(small, mask, window, epsilon)
+    # The coefficients are smooth, so half of the resolution is enough for them (He and Sun 2015).
+    slope, offset = (cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR) for x in (slope, offset))
+    alpha = np.einsum("hwc,hwc->hw", slope, rgb.astype(np.float32)) / 255.0 + offset
+    return _contrast(alpha)
 
 
 def _contrast(alpha: np.ndarray, low: float = 0.12, high: float = 0.88) -> np.ndarray:
@@ -88,9 +91,7 @@ def _contrast(alpha: np.ndarray, low: float = 0.12, high: float = 0.88) -> np.nd
     return np.clip((alpha - low) / (high - low), 0.0, 1.0)
 
 
-def _local_linear(
-    guide: np.ndarray, mask: np.ndarray, window: int, epsilon: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _local_linear(guide: np.ndarray, mask: np.ndarray, window: int, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
     """Windowed least squares mask ≈ slope · colour + offset, averaged over windows: (H, W, 3), (H, W)."""
 
     def mean(x: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.avatar.controls import Performance
+from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.capture.dataset import Capture
 
 

@@ -1,4 +1,6 @@
-"""The background without the person: what each pixel shows when the person is not in front of it, the rest filled smoothly."""
+"""The background without the person: what each pixel shows when the person is not in front of it, the rest filled
+smoothly.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def build(frames: Sequence[np.ndarray], mattes: Sequence[np.ndarray]) -> Plate:
         mattes: (H, W) float32 0..1 each.
     """
     height, width = frames[0].shape[:2]
-    margin = max(2, round(0.012 * max(height, width)))
+    margin = max(2, round(0.02 * max(height, width)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1,) * 2)
     clear = np.stack([cv2.dilate(matte, kernel) < _CLEAR for matte in mattes])
     enough = max(1, min(3, len(frames) // 8))
@@ -51,7 +53,8 @@ def build(frames: Sequence[np.ndarray], mattes: Sequence[np.ndarray]) -> Plate:
 
 
 def fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Fill unknown pixels smoothly from around them (push-pull over an image pyramid, Gortler et al. 1996, section 3.3).
+    """Fill unknown pixels smoothly from around them (push-pull over an image pyramid, Gortler et al. 1996, section
+    3.3).
 
     Args:
         image: (H, W, 3) uint8.

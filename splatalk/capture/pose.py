@@ -1,8 +1,8 @@
-"""One focal length, one personal face shape and a rigid head pose per frame, solved jointly over the clip.
+"""One personal face shape and a rigid head pose per frame, solved jointly over the clip for a likely focal length.
 
-Bundle adjustment by alternation: poses by robust Gauss-Newton on the reprojection of all landmarks (each frame on its own, all
-at once), then every landmark's neutral place and its linear answer to the expression by ridge regression with the
-poses held. Expression has its own terms, so an open jaw or raised brows do not turn the head.
+Bundle adjustment by alternation: poses by robust Gauss-Newton on the reprojection of all landmarks (each frame on its
+own, all at once), then every landmark's neutral place and its linear answer to the expression by ridge regression
+with the poses held. Expression has its own terms, so an open jaw or raised brows do not turn the head.
 """
 
 from __future__ import annotations
@@ -11,27 +11,25 @@ import dataclasses
 
 import numpy as np
 
-from splatalk.avatar.face_mesh import CHIN, N_SKIN, rigidity
-from splatalk.capture.geometry import (
-    align,
-    mean_rotation,
-    nearest_rotation,
-    rigid,
-    rotation_from_vector,
-    skew,
-)
+from splatalk.avatar.face_mesh import CHIN, rigidity
+from splatalk.capture.geometry import align, rigid
+from splatalk.capture.rigid_fit import fit_poses
 
 EYE_CORNERS = (33, 263)
 FOREHEAD = 10
 # An average adult: distance of the outer eye corners, height from the hairline point to the chin (metres).
 MEAN_EYE_WIDTH, MEAN_FACE_HEIGHT = 0.0889, 0.1766
 BEHIND_EYES = 0.07  # from the outer eye corners to the origin of the head frame, metres
-DEFAULT_FOCAL = 1.6
-"""Focal length over the picture's longer side when the clip cannot tell: between a phone's front camera and a webcam crop."""
-_FOCAL_SPREAD = 0.25  # of its logarithm, as a prior
+USUAL_FOCAL, _FOCAL_SPREAD = 1.7, 0.35
+"""Focal length over the picture's longer side, with the spread of its logarithm: phones and webcams, cropped or not."""
+USUAL_DISTANCE, _DISTANCE_SPREAD = 1.0, 0.35
+"""From the camera to the face in metres, with the spread of its logarithm."""
+DEPTH_WEIGHT = 0.1
+"""Trust in MediaPipe's relative depths against its pixels: about a third as exact. They resist its habit of
+understating turns.
+"""
 _EXPRESSION_TERMS = 12
-_FRAMES_FOR_SHAPE = 600
-_FRAMES_FOR_FOCAL = 150
+_FRAMES_FOR_SHAPE = 400
 _NOISE_PX = 1.0  # of a landmark at 512 pixels, for the weight of priors
 
 
@@ -58,7 +56,6 @@ class Solution:
 
     Args:
         focal: pixels.
-        focal_known: whether the clip itself decided the focal length; otherwise the prior did.
         model: the person's face.
         terms: (N, K) expression terms.
         rotation, translation: (N, 3, 3), (N, 3): head frame to camera, metres.
@@ -66,7 +63,6 @@ class Solution:
     """
 
     focal: float
-    focal_known: bool
     model: FaceModel
     terms: np.ndarray
     rotation: np.ndarray
@@ -94,7 +90,7 @@ def solve(
         blendshapes: (N, 52).
         valid: (N,) bool; other frames get the pose of interpolated landmarks and no say in the shape.
         width, height: of the frames, pixels.
-        focal: pixels when known (from metadata or the user); searched otherwise.
+        focal: pixels when known; ``likely_focal`` otherwise.
 
     Returns:
         poses unsmoothed; world frame = camera frame.
@@ -104,25 +100,32 @@ def solve(
     noise = _NOISE_PX * max(width, height) / 512
     start = _initial_shape(landmarks[valid])
     chosen = _spread(np.flatnonzero(valid), _FRAMES_FOR_SHAPE)
-    known = focal is not None
     if focal is None:
-        focal = DEFAULT_FOCAL * max(width, height)
-    problem = _Problem(points[chosen], terms[chosen], focal, noise)
+        focal = likely_focal(landmarks[valid], max(width, height))
+    problem = _Problem(points[chosen], landmarks[chosen, :, 2], terms[chosen], focal, noise)
     model = FaceModel(start, np.zeros((terms.shape[1], *start.shape)))
     rotation, translation = _initial_poses(landmarks[chosen], points[chosen], start, focal)
-    model, rotation, translation, landmark_weight = _alternate(problem, model, rotation, translation, rounds=8)
+    model, rotation, translation, landmark_weight = _alternate(problem, model, rotation, translation, rounds=5)
     model, _, _ = _normalised(model, rotation, translation)
-    everything = _Problem(points, terms, focal, noise)
+    everything = _Problem(points, landmarks[..., 2], terms, focal, noise)
     rotation, translation = _initial_poses(landmarks, points, model.neutral, focal)
     rotation, translation, residual = solve_poses(everything, model, rotation, translation, landmark_weight, steps=8)
-    return Solution(focal, known, model, terms, rotation, translation, residual)
+    return Solution(focal, model, terms, rotation, translation, residual)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Problem:
-    """Observations: points (N, 478, 2) pixels from the principal point, terms (N, K), focal and noise in pixels."""
+    """Observations.
+
+    Args:
+        points: (N, 478, 2) pixels from the principal point.
+        depth: (N, 478) MediaPipe's relative depth, pixels.
+        terms: (N, K) expression terms.
+        focal, noise: pixels.
+    """
 
     points: np.ndarray
+    depth: np.ndarray
     terms: np.ndarray
     focal: float
     noise: float
@@ -209,40 +212,22 @@ def solve_poses(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Robust Gauss-Newton on every frame: (N, 3, 3), (N, 3) and the (N,) weighted RMS residual in pixels.
 
-    Residuals are weighted as under a Cauchy distribution with the scale of the noise, so a hand over a cheek or a slipped
-    outline pulls little.
+    Residuals are weighted as under a Cauchy distribution with the scale of the noise, so a hand over a cheek or a
+    slipped outline pulls little.
     """
-    rotation, translation = rotation.copy(), translation.copy()
-    residual = np.zeros(len(rotation))
-    used = np.flatnonzero(landmark_weight > 1e-3)
-    base = landmark_weight[used]
+    used = np.flatnonzero(landmark_weight > 0.02)
+    out = []
     for begin in range(0, len(rotation), 256):
         part = slice(begin, begin + 256)
-        shapes = model.shape(problem.terms[part])[:, used]
-        target = problem.points[part][:, used]
-        r, t = rotation[part], translation[part]
-        for _ in range(steps):
-            turned = np.einsum("nij,npj->npi", r, shapes)
-            _, projected = _project(shapes, r, t, problem.focal)
-            camera = turned + t[:, None, :]
-            error = projected - target
-            weight = base / (1.0 + (error**2).sum(axis=-1) / (2.0 * problem.noise) ** 2)
-            inverse = problem.focal / np.maximum(camera[..., 2], 1e-3)
-            by_point = np.zeros((*camera.shape[:2], 2, 3))
-            by_point[..., 0, 0] = by_point[..., 1, 1] = inverse
-            by_point[..., :, 2] = -projected / np.maximum(camera[..., 2:], 1e-3)
-            jacobian = np.concatenate([-by_point @ skew(turned), by_point], axis=-1)
-            flat = jacobian.reshape(len(r), -1, 6)
-            scaled = (jacobian * weight[..., None, None]).reshape(len(r), -1, 6)
-            normal = np.swapaxes(flat, 1, 2) @ scaled
-            right = np.einsum("nka,nk->na", scaled, error.reshape(len(r), -1))
-            normal += 1e-6 * np.eye(6) * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 6
-            step = -np.linalg.solve(normal, right[..., None])[..., 0]
-            r = rotation_from_vector(np.clip(step[:, :3], -0.3, 0.3)) @ r
-            t = t + np.clip(step[:, 3:], -0.2, 0.2)
-            t[:, 2] = np.maximum(t[:, 2], 0.05)
-        rotation[part], translation[part] = nearest_rotation(r), t
-        residual[part] = np.sqrt((weight * (error**2).sum(-1)).sum(-1) / np.maximum(weight.sum(-1), 1e-9) / 2)
+        shapes = model.neutral[used] + np.einsum("nk,kpi->npi", problem.terms[part], model.basis[:, used])
+        out.append(
+            fit_poses(
+                shapes, problem.points[part][:, used], landmark_weight[used], problem.focal,
+                rotation[part], translation[part], noise=problem.noise, steps=steps,
+                depth=problem.depth[part][:, used], depth_weight=DEPTH_WEIGHT,
+            )
+        )  # fmt: skip
+    rotation, translation, residual = (np.concatenate(parts) for parts in zip(*out))
     return rotation, translation, residual
 
 
@@ -250,24 +235,26 @@ def _alternate(
     problem: _Problem, model: FaceModel, rotation: np.ndarray, translation: np.ndarray, rounds: int
 ) -> tuple[FaceModel, np.ndarray, np.ndarray, np.ndarray]:
     """Poses and shape in turn; also the landmarks' final weights."""
-    firm = rigidity()
-    weight = firm.copy()
+    firm, anchor = rigidity(), model.neutral
+    weight = np.where(firm > 0.05, firm, 0.0)
     for k in range(rounds):
         rotation, translation, _ = solve_poses(problem, model, rotation, translation, weight, steps=4 if k else 10)
-        model = _fit_shape(problem, model, rotation, translation)
+        model = _fit_shape(problem, model, anchor, rotation, translation)
         model, rotation, translation = _normalised(model, rotation, translation)
         _, projected = _project(model.shape(problem.terms), rotation, translation, problem.focal)
         spread = np.median(np.linalg.norm(projected - problem.points, axis=-1), axis=0)
-        weight = firm / (1.0 + (spread / problem.noise) ** 2)
-        weight[N_SKIN:] = 0.0
+        weight = np.where(firm > 0.05, firm, 0.0) / (1.0 + (spread / problem.noise) ** 2)
     return model, rotation, translation, weight
 
 
-def _fit_shape(problem: _Problem, model: FaceModel, rotation: np.ndarray, translation: np.ndarray) -> FaceModel:
+def _fit_shape(
+    problem: _Problem, model: FaceModel, anchor: np.ndarray, rotation: np.ndarray, translation: np.ndarray
+) -> FaceModel:
     """Ridge regression of each landmark's place and expression terms with the poses held.
 
-    A point X with camera coordinates R X + t is seen at (u, v) when f (r1·X + t1) = u (r3·X + t3), which is linear in X; the rows
-    are divided by the present depth so that errors count in pixels.
+    A point X with camera coordinates R X + t is seen at (u, v) when f (r1·X + t1) = u (r3·X + t3), which is linear in
+    X; the rows are divided by the present depth so that errors count in pixels. Depths are held near ``anchor`` and
+    hardly follow expression: from the front they show too little.
     """
     n, k = problem.terms.shape
     design = np.concatenate([np.ones((n, 1)), problem.terms], axis=1)  # (N, 1+K)
@@ -275,8 +262,9 @@ def _fit_shape(problem: _Problem, model: FaceModel, rotation: np.ndarray, transl
     error = np.linalg.norm(projected - problem.points, axis=-1)
     weight = 1.0 / (1.0 + (error / (2.0 * problem.noise)) ** 2)
     start = np.concatenate([model.neutral[None], np.zeros_like(model.basis)], axis=0)
+    start[0, :, 2] = anchor[:, 2]
     inverse_variance = 1.0 / problem.noise**2
-    place_sd, depth_sd = 0.03, 0.008  # of a neutral point across and along the view, metres
+    place_sd, depth_sd = 0.03, 0.004  # of a neutral point across and along the view, metres
     give = 0.0005 + 0.004 * (1.0 - rigidity())  # how far one unit of expression may move a point, metres
     out = np.zeros_like(start)
     for p in range(start.shape[1]):
@@ -289,7 +277,7 @@ def _fit_shape(problem: _Problem, model: FaceModel, rotation: np.ndarray, transl
         full = (design[:, None, :, None] * rows[:, :, None, :]).reshape(2 * n, 3 * (k + 1))
         prior = np.empty((k + 1, 3))
         prior[0] = [place_sd**-2, place_sd**-2, depth_sd**-2]
-        prior[1:] = np.array([1.0, 1.0, 4.0]) / give[p] ** 2
+        prior[1:] = np.array([1.0, 1.0, 36.0]) / give[p] ** 2
         # Landmark errors are alike from frame to frame, so the clip counts as far fewer frames than it has.
         normal = full.T @ full * min(1.0, 100.0 / n) + np.diag(prior.reshape(-1))
         gain = full.T @ right.reshape(-1) * min(1.0, 100.0 / n)
@@ -297,32 +285,23 @@ def _fit_shape(problem: _Problem, model: FaceModel, rotation: np.ndarray, transl
     return FaceModel(start[0] + out[0], out[1:])
 
 
-def _search_focal(
-    points: np.ndarray, landmarks: np.ndarray, terms: np.ndarray, start: np.ndarray, side: int, noise: float
-) -> tuple[float, bool]:
-    """Coarse search with a log-normal prior; also whether the clip itself decided."""
-    ratios = DEFAULT_FOCAL * np.exp(np.linspace(-0.6, 0.9, 9))
-    misfit = []
-    for ratio in ratios:
-        problem = _Problem(points, terms, ratio * side, noise)
-        model = FaceModel(start, np.zeros((terms.shape[1], *start.shape)))
-        rotation, translation = _initial_poses(landmarks, points, start, problem.focal)
-        model, rotation, translation, weight = _alternate(problem, model, rotation, translation, rounds=4)
-        _, projected = _project(model.shape(terms), rotation, translation, problem.focal)
-        squared = ((projected - points) ** 2).sum(axis=-1) / noise**2
-        misfit.append(float((rigidity() * np.log1p(squared)).sum() / rigidity().sum()))
-    evidence = np.array(misfit) * min(len(points), 100)
-    penalty = 0.5 * (np.log(ratios / DEFAULT_FOCAL) / _FOCAL_SPREAD) ** 2
-    total = evidence + penalty
-    best = int(np.argmin(total))
-    logs = np.log(ratios)
-    log_best = logs[best]
-    if 0 < best < len(ratios) - 1:
-        a, b, c = total[best - 1 : best + 2]
-        log_best += 0.5 * (a - c) / max(a - 2 * b + c, 1e-9) * (logs[1] - logs[0])
-    return float(np.exp(log_best) * side), bool(np.ptp(evidence) > 4.0)
+def likely_focal(landmarks: np.ndarray, side: int) -> float:
+    """The focal length in pixels that usual cameras and usual distances make most likely.
 
+    The perspective of one head moving a little is weaker than the bias of landmark networks: searching for the focal
+    length by reprojection finds that bias. So two habits decide: focal lengths are near 1.7 times the picture's
+    longer side, and people sit about a metre away. A face that fills the picture then means a longer lens, not a
+    nearer face.
 
-def mean_pose(poses: np.ndarray) -> np.ndarray:
-    """(N, 4, 4) → (4, 4): chordal mean rotation, mean translation."""
-    return rigid(mean_rotation(poses[:, :3, :3]), poses[:, :3, 3].mean(axis=0))
+    Args:
+        landmarks: (N, 478, 2 or 3) pixels.
+        side: longer side of the picture, pixels.
+    """
+    right, left = landmarks[:, EYE_CORNERS[0], :2], landmarks[:, EYE_CORNERS[1], :2]
+    width = np.linalg.norm(landmarks[:, CHIN, :2] - landmarks[:, FOREHEAD, :2], axis=-1)
+    apart = np.linalg.norm(left - right, axis=-1)
+    # A turned head narrows the eyes, a nodding one shortens the face: the larger magnification is the true one.
+    magnification = np.median(np.maximum(apart / MEAN_EYE_WIDTH, width / MEAN_FACE_HEIGHT))
+    from_camera, from_distance = np.log(USUAL_FOCAL * side), np.log(USUAL_DISTANCE * magnification)
+    trust = _FOCAL_SPREAD**-2, _DISTANCE_SPREAD**-2
+    return float(np.exp((trust[0] * from_camera + trust[1] * from_distance) / sum(trust)))

@@ -47,7 +47,6 @@ def judge(
             name: [round(float(low[k]), 1), round(float(high[k]), 1)] for k, name in enumerate(("yaw", "pitch", "roll"))
         },
         "focal_px": round(solution.focal, 1),
-        "focal_from_clip": solution.focal_known,
         "reprojection_px": round(float(np.median(error)), 3),
         "wobble": {key: round(value, 4) for key, value in wobble(tracks.head_pose).items()},
         "torso_followed": round(float((torso.support > 0).mean()), 3),
@@ -62,7 +61,9 @@ def judge(
 
 
 def head_angles(head_pose: np.ndarray) -> np.ndarray:
-    """(N, 4, 4) → (N, 3) yaw (+ = subject's left), pitch (+ = up), roll (+ = towards the subject's left shoulder), rad."""
+    """(N, 4, 4) → (N, 3) yaw (+ = subject's left), pitch (+ = up), roll (+ = towards the subject's left shoulder),
+    rad.
+    """
     rotation = head_pose[:, :3, :3]
     forward = -rotation[:, :, 2]
     yaw = np.arctan2(forward[:, 0], -forward[:, 2])
@@ -124,12 +125,16 @@ def advice(figures: dict[str, Any]) -> list[str]:
     elif figures["sound"]["speech_db"] - figures["sound"]["noise_db"] < 15:
         found.append("Speak closer to the microphone or in a quieter room.")
     if figures["face_size_px"] < _GOOD_FACE:
-        found.append(f"Move closer: the face is {figures['face_size_px']:.0f} pixels large, {_GOOD_FACE:.0f} are better.")
+        found.append(
+            f"Move closer: the face is {figures['face_size_px']:.0f} pixels large, {_GOOD_FACE:.0f} are better."
+        )
     if figures["seconds"] < _GOOD_SECONDS:
         found.append(f"Record {_GOOD_SECONDS - figures['seconds']:.0f} s more of lively speech.")
     for side, reached in (("left", yaw[1]), ("right", -yaw[0])):
         if reached < _GOOD_YAW_DEG:
-            found.append(f"Turn your head further {side}: {max(reached, 0):.0f} of {_GOOD_YAW_DEG:.0f} degrees are seen.")
+            found.append(
+                f"Turn your head further {side}: {max(reached, 0):.0f} of {_GOOD_YAW_DEG:.0f} degrees are seen."
+            )
     if pitch[1] - pitch[0] < 2 * _GOOD_PITCH_DEG:
         found.append("Nod a few times, so that the head is seen from above and below.")
     if figures["brightness"] < 60:

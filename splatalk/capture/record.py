@@ -1,7 +1,7 @@
 """The capture stage: video in, Capture folder out.
 
-The work is done in a hidden folder beside the result; it appears under its final name only when complete. A run that was interrupted
-goes on from that folder when the video and the options are the same.
+The work is done in a hidden folder beside the result; it appears under its final name only when complete. A run that
+was interrupted goes on from that folder when the video and the options are the same.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from splatalk.capture import plate, quality, torso
+from splatalk.capture import pictures, plate, quality, torso
 from splatalk.capture.dataset import VERSION, Capture, write_wave
-from splatalk.capture.decode import VideoFacts, probe, read_sound
+from splatalk.capture.decode import VideoFacts, probe
 from splatalk.capture.extract import BATCH, Measurements, extract
 from splatalk.capture.faces import FaceFinder
 from splatalk.capture.framing import Framing, look
+from splatalk.capture.preview import write_preview
 from splatalk.capture.report import draw_report
+from splatalk.capture.sound import read_sound, require_sound
 from splatalk.capture.tracks import Solved, assemble
 from splatalk.errors import CaptureError, UserError
 from splatalk.files import explained
@@ -63,6 +63,7 @@ def record(
     person: int | None = None,
     focal: float | None = None,
     consent: dict[str, Any] | None = None,
+    preview: Path | str | None = None,
 ) -> Capture:
     """Enrol a recording.
 
@@ -70,6 +71,7 @@ def record(
         video: any file that FFmpeg reads.
         out: folder to make, usually NAME.capture. An earlier capture there is replaced.
         size, person, focal, consent: see ``Options``.
+        preview: file for a video with mesh, head axes and matte drawn in, or None.
 
     Raises:
         CaptureError: the clip cannot be enrolled; found out before anything takes long where that is possible.
@@ -80,8 +82,7 @@ def record(
     options = Options(size=size, person=person, focal=focal, consent=consent)
     _check_place(out)
     facts = probe(video)
-    if not facts.has_audio:
-        read_sound(facts, 0)  # raises
+    require_sound(facts)
     if 0 < facts.duration < SHORTEST_S:
         raise _too_short(facts, facts.duration)
     with FaceFinder() as finder:
@@ -96,7 +97,10 @@ def record(
     with explained(folder):
         _finish(folder, facts, framing, rows, samples, options)
         _publish(folder, out)
-    return Capture.load(out)
+    capture = Capture.load(out)
+    if preview is not None:
+        write_preview(capture, Path(preview))
+    return capture
 
 
 def _measure(facts: VideoFacts, framing: Framing, folder: Path) -> Measurements:
@@ -113,11 +117,10 @@ def _finish(
     solved = assemble(rows, width, height, FPS, options.focal)
     tracks = solved.tracks
     torso_track = _follow_torso(folder, solved)
-    tracks.torso_pose = torso.to_poses(
-        torso_track, tracks.head_pose[tracks.reference_frame], tracks.reference_frame, solved.solution.focal, FPS
-    )
+    reference, focal = tracks.reference_frame, solved.solution.focal
+    tracks.torso_pose = torso.to_poses(torso_track, tracks.head_pose[reference], reference, focal, (width, height), FPS)
     background = _build_plate(folder, len(rows))
-    _write_picture(folder / "plate.png", background.image)
+    pictures.write(folder / "plate.png", background.image)
     write_wave(folder / "audio.wav", samples)
     tracks.save(folder / "tracks.npz")
     summary = quality.judge(rows, solved, torso_track, background, samples, facts, framing, FPS)
@@ -126,9 +129,15 @@ def _finish(
     (folder / "report.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     (folder / "capture.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
     picture = draw_report(
-        lambda i: _read_frame(folder, i), lambda i: _read_matte(folder, i), background.image, solved, samples, summary, FPS
+        lambda i: pictures.read_rgb(_frame(folder, i)),
+        lambda i: _read_matte(folder, i),
+        background.image,
+        solved,
+        samples,
+        summary,
+        FPS,
     )
-    _write_picture(folder / "report.png", picture)
+    pictures.write(folder / "report.png", picture)
     shutil.rmtree(folder / "batches")
     (folder / "work.json").unlink()
 
@@ -137,15 +146,15 @@ def _follow_torso(folder: Path, solved: Solved) -> torso.TorsoTrack:
     tracks = solved.tracks
     reference = tracks.reference_frame
     tracker = torso.TorsoTracker(
-        _read_frame(folder, reference), _read_matte(folder, reference), tracks.landmarks[reference]
+        pictures.read_gray(_frame(folder, reference)), _read_matte(folder, reference), tracks.landmarks[reference]
     )
     with bar("Following the shoulders", total=len(tracks.valid)) as step:
-        return torso.track(tracker, lambda i: _read_frame(folder, i), len(tracks.valid), reference, step)
+        return torso.track(tracker, lambda i: pictures.read_gray(_frame(folder, i)), len(tracks.valid), reference, step)
 
 
 def _build_plate(folder: Path, n_frames: int) -> plate.Plate:
     chosen = np.unique(np.linspace(0, n_frames - 1, _PLATE_FRAMES).round().astype(int))
-    return plate.build([_read_frame(folder, i) for i in chosen], [_read_matte(folder, i) for i in chosen])
+    return plate.build([pictures.read_rgb(_frame(folder, i)) for i in chosen], [_read_matte(folder, i) for i in chosen])
 
 
 def _describe(
@@ -181,6 +190,13 @@ def _check_place(out: Path) -> None:
 
 
 def _check_rows(rows: Measurements, facts: VideoFacts, folder: Path) -> None:
+    seconds = len(rows) / FPS
+    if seconds < 0.8 * facts.duration - 1.0:
+        shutil.rmtree(folder)
+        raise CaptureError(
+            f"{facts.path} is damaged: {seconds:.1f} of {facts.duration:.1f} s can be decoded.",
+            "Copy or download the file again, or cut it to the part that plays.",
+        )
     share = float(rows.found.mean())
     if share < _FEWEST_VALID:
         shutil.rmtree(folder)
@@ -201,7 +217,15 @@ def _open_work(out: Path, facts: VideoFacts, options: Options) -> Path:
     """The folder of unfinished work: the earlier one when it belongs to the same video and options, else empty."""
     folder = out.absolute().with_name(f".{out.name}.unfinished")
     state = facts.path.stat()
-    key = [WORK_VERSION, BATCH, str(facts.path.absolute()), state.st_size, state.st_mtime_ns, options.size, options.person]
+    key = [
+        WORK_VERSION,
+        BATCH,
+        str(facts.path.absolute()),
+        state.st_size,
+        state.st_mtime_ns,
+        options.size,
+        options.person,
+    ]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     with explained(folder):
         try:
@@ -220,21 +244,14 @@ def _publish(folder: Path, out: Path) -> None:
     earlier = out.absolute().with_name(f".{out.name}.earlier")
     shutil.rmtree(earlier, ignore_errors=True)
     if out.exists():
-        os.replace(out, earlier)
-    os.replace(folder, out)
+        out.replace(earlier)
+    folder.replace(out)
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _read_frame(folder: Path, i: int) -> np.ndarray:
-    return cv2.cvtColor(cv2.imread(str(folder / "frames" / f"{i:06d}.jpg")), cv2.COLOR_BGR2RGB)
+def _frame(folder: Path, i: int) -> Path:
+    return folder / "frames" / f"{i:06d}.jpg"
 
 
 def _read_matte(folder: Path, i: int) -> np.ndarray:
-    return cv2.imread(str(folder / "mattes" / f"{i:06d}.png"), cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255.0
-
-
-def _write_picture(path: Path, rgb: np.ndarray) -> None:
-    ok, data = cv2.imencode(path.suffix, np.ascontiguousarray(rgb[..., ::-1]))
-    if not ok:
-        raise UserError(f"{path} cannot be written.", "Try another size.")
-    path.write_bytes(data.tobytes())
+    return pictures.read_gray(folder / "mattes" / f"{i:06d}.png").astype(np.float32) / 255.0

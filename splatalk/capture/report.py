@@ -8,7 +8,15 @@ from typing import Any
 import cv2
 import numpy as np
 
-from splatalk.avatar.face_mesh import EYE_LEFT, EYE_RIGHT, FACE_OVAL, FACE_TRIANGLES, LIPS_INNER, LIPS_OUTER, mouth_opening
+from splatalk.avatar.face_mesh import (
+    EYE_LEFT,
+    EYE_RIGHT,
+    FACE_OVAL,
+    FACE_TRIANGLES,
+    LIPS_INNER,
+    LIPS_OUTER,
+    mouth_opening,
+)
 from splatalk.capture.quality import head_angles
 from splatalk.capture.tracks import Solved
 
@@ -81,7 +89,12 @@ def draw_report(
     loudness = _loudness(samples, n)
     shapes = tracks.blendshapes
     plots = [
-        plot(width // 2, [("yaw", angles[:, 0]), ("pitch", angles[:, 1]), ("roll", angles[:, 2])], "Head, degrees", seconds),
+        plot(
+            width // 2,
+            [("yaw", angles[:, 0]), ("pitch", angles[:, 1]), ("roll", angles[:, 2])],
+            "Head, degrees",
+            seconds,
+        ),
         plot(width // 2, [("inner lips, mm", mouth_opening(tracks.landmarks_head) * 1000)], "Mouth opening", seconds),
         plot(width // 2, [("face, px", size)], "Face size", seconds),
         plot(width // 2, [("left", shapes[:, 8]), ("right", shapes[:, 9])], "Blink", seconds),
@@ -100,9 +113,9 @@ def plot(width: int, curves: list[tuple[str, np.ndarray]], title: str, seconds: 
     low, high = float(values.min()), float(values.max())
     high = max(high, low + 1e-3)
     for level in (low, (low + high) / 2, high):
-        y = round(bottom - (level - low) / (high - low) * (bottom - top))
-        cv2.line(image, (left, y), (right, y), (220, 220, 220), 1)
-        _write(image, f"{level:.3g}", (6, y + 4), 0.36)
+        tick = round(bottom - (level - low) / (high - low) * (bottom - top))
+        cv2.line(image, (left, tick), (right, tick), (220, 220, 220), 1)
+        _write(image, f"{level:.3g}", (6, tick + 4), 0.36)
     cursor = left
     _write(image, title, (cursor, 16), 0.45)
     cursor += 12 + 9 * len(title)
@@ -142,8 +155,8 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     sound = summary["sound"]
     lines = [
         f"{summary['seconds']} s, {summary['frames_used']} of {summary['frames']} frames used; face "
-        f"{summary['face_size_px']:.0f} px; focal {summary['focal_px']:.0f} px"
-        f"{'' if summary['focal_from_clip'] else ' (usual value)'}; reprojection {summary['reprojection_px']:.2f} px",
+        f"{summary['face_size_px']:.0f} px; focal {summary['focal_px']:.0f} px; "
+        f"reprojection {summary['reprojection_px']:.2f} px",
         f"sound: speech {sound['speech_db']} dB, noise {sound['noise_db']} dB; background seen "
         f"{summary['background_seen']:.0%}; wobble {summary['wobble']['rotation_deg']:.3f} deg",
     ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy.fft import dct
 from scipy.linalg import solveh_banded
 
 from splatalk.capture.geometry import mean_rotation, rotation_from_vector, vector_from_rotation
+
+_SIGNAL = 3.0  # times the noise's power in a band, from which it counts as motion
 
 
 def fill_gaps(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -51,35 +55,44 @@ def low_pass(values: np.ndarray, weights: np.ndarray, cutoff: float, fps: float)
 
 
 def choose_cutoff(values: np.ndarray, fps: float, lowest: float, highest: float) -> float:
-    """The cutoff in Hz for ``low_pass`` by generalised cross-validation (Craven and Wahba 1979), common to all columns.
+    """The frequency in Hz at which motion sinks into noise (Wiener's rule).
+
+    The level of the noise is read off the fastest changes. Its power is taken to fall with the square of the
+    frequency, as that of poses from landmarks does: besides jitter it holds traces of speech.
 
     Args:
         values: (N, D), columns in units in which noise is alike.
+        fps: frames per second.
+        lowest, highest: bounds of the answer.
     """
     n = len(values)
-    if n < 16:
+    if n < 32:
         return highest
     trend = np.linspace(0.0, 1.0, n)[:, None] * (values[-1] - values[0]) + values[0]
     power = (dct(values - trend, axis=0, norm="ortho") ** 2).sum(axis=1)
-    roughness = (2.0 * np.sin(np.pi * np.arange(n) / (2 * n))) ** 6
-    candidates = np.geomspace(lowest, highest, 25)
-    scores = []
-    for cutoff in candidates:
-        lost = 1.0 - 1.0 / (1.0 + (2.0 * np.sin(np.pi * cutoff / fps)) ** -6 * roughness)
-        scores.append((lost**2 * power).sum() / max(lost.sum(), 1e-9) ** 2)
-    return float(candidates[int(np.argmin(scores))])
+    frequency = np.arange(n) * fps / (2 * n)
+    fast = frequency > 0.32 * fps
+    noise = np.mean(power[fast] * frequency[fast] ** 2)
+    edges = np.geomspace(lowest, highest, max(2, round(np.log(highest / lowest) / np.log(1.4)) + 1))
+    for low, high in reversed(list(itertools.pairwise(edges))):
+        band = (frequency >= low) & (frequency < high)
+        if band.any() and np.mean(power[band] * frequency[band] ** 2) > _SIGNAL * noise:
+            return float(high)
+    return lowest
 
 
 def smooth_poses(
     rotation: np.ndarray, translation: np.ndarray, weights: np.ndarray, fps: float, lowest: float, highest: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Smooth (N, 3, 3), (N, 3) in the tangent space at the mean rotation; depth on its own, being noisier."""
+    """Smooth (N, 3, 3), (N, 3) in the tangent space at the mean rotation, each axis as much as its noise asks for."""
     valid = weights > 0
     middle = mean_rotation(rotation[valid])
     turn = fill_gaps(vector_from_rotation(middle.T @ rotation), valid)
     place = fill_gaps(translation, valid)
     out = []
-    for part in (turn, place[:, :2], place[:, 2:]):
+    columns = np.concatenate([turn, place], axis=1)
+    for part in np.split(columns, columns.shape[1], axis=1):
         cutoff = choose_cutoff(part, fps, lowest, highest)
         out.append(low_pass(part, weights, cutoff, fps))
-    return middle @ rotation_from_vector(out[0]), np.concatenate(out[1:], axis=1)
+    smooth = np.concatenate(out, axis=1)
+    return middle @ rotation_from_vector(smooth[:, :3]), smooth[:, 3:]

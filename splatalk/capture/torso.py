@@ -1,8 +1,8 @@
 """Motion of shoulders and chest: corners on the clothes followed from one reference frame into every other.
 
-Every frame is registered to the same reference, so errors do not add up. The motion in the picture (shift, turn, scale) becomes a small
-rigid motion in space at the torso's depth. At the reference frame the torso's pose is the head's: canonical space is
-the person as seen there.
+Every frame is registered to the same reference, so errors do not add up. A rigid motion in space is fitted to the
+corners, which lie on a rounded chest behind the head. At the reference frame the torso's pose is the head's:
+canonical space is the person as seen there.
 """
 
 from __future__ import annotations
@@ -14,31 +14,43 @@ import cv2
 import numpy as np
 
 from splatalk.avatar.face_mesh import CHIN
-from splatalk.capture.geometry import rotation_from_vector
+from splatalk.capture.geometry import rigid, rotation_from_vector, skew
 from splatalk.capture.smooth import fill_gaps, low_pass
 
-TORSO_BEHIND_HEAD = 0.03  # of the chest's surface behind the head's origin, metres
-_CORNERS = 240
-_LOST_PX = 1.0  # forward-backward distance above which a point counts as lost
+CHEST_BEHIND_HEAD = 0.03
+"""From the origin of the head frame to the front of the chest, metres away from the camera."""
+CHEST_RADIUS = 0.25
+"""Of the chest seen as an upright cylinder, metres."""
+SWAY_CUTOFF = 1.5
+"""Hz; breathing and sway are slow."""
+_CORNERS = 180
+_LOST_PX = 1.0  # forward-backward distance above which a corner counts as lost
 _FEWEST = 12
-_WINDOW = (21, 21)
+_NOISE_PX = 0.5
+# Spread of what a sitting person's chest does: turn about x, y, z (radians) and shift (metres).
+_PRIOR = np.array([0.05, 0.07, 0.1, 0.1, 0.1, 0.1])
 
 
 @dataclasses.dataclass
 class TorsoTrack:
-    """Similarities of the picture from the reference frame to each frame.
+    """Corners of the reference frame found again in each frame.
 
     Args:
-        shift: (N, 2) pixels, of the point under the principal axis.
-        turn: (N,) radians, clockwise in the picture.
-        log_scale: (N,) natural logarithm of the magnification.
-        support: (N,) share of the corners that agree; 0 where the frame could not be registered.
+        corners: (M, 2) pixels in the reference frame.
+        seen: (N, M, 2) pixels in each frame.
+        held: (N, M) bool, whether the corner was found.
     """
 
-    shift: np.ndarray
-    turn: np.ndarray
-    log_scale: np.ndarray
-    support: np.ndarray
+    corners: np.ndarray
+    seen: np.ndarray
+    held: np.ndarray
+
+    @property
+    def support(self) -> np.ndarray:
+        """(N,) share of the corners found; 0 where a frame could not be registered."""
+        if not len(self.corners):
+            return np.zeros(len(self.seen))
+        return self.held.mean(axis=1) * (self.held.sum(axis=1) >= _FEWEST)
 
     @property
     def reliable(self) -> bool:
@@ -47,49 +59,54 @@ class TorsoTrack:
 
 
 class TorsoTracker:
-    """Registers frames to the reference.
+    """Finds the corners of the reference frame in other frames.
 
     Args:
-        rgb: (H, W, 3) uint8 reference frame.
+        gray: (H, W) uint8 reference frame.
         matte: (H, W) float32.
         landmarks: (478, 2) pixels in it.
     """
 
-    def __init__(self, rgb: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> None:
-        self.gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        self.centre = np.array([rgb.shape[1] / 2, rgb.shape[0] / 2])
-        region = torso_region(matte, landmarks)
-        corners = cv2.goodFeaturesToTrack(self.gray, _CORNERS, 0.01, 7, mask=region)
+    def __init__(self, gray: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> None:
+        self.gray = gray
+        corners = cv2.goodFeaturesToTrack(self.gray, _CORNERS, 0.01, 7, mask=torso_region(matte, landmarks))
         self.corners = np.zeros((0, 2), np.float32) if corners is None else corners.reshape(-1, 2)
-        self.enough = len(self.corners) >= _FEWEST
 
-    def register(self, rgb: np.ndarray, guess: np.ndarray) -> tuple[np.ndarray, float]:
-        """Find one frame's similarity.
+    def find(self, gray: np.ndarray, guess: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Find the corners in one frame.
 
         Args:
-            rgb: (H, W, 3) uint8.
+            gray: (H, W) uint8.
             guess: (2, 3) affine map reference → frame to start from.
 
         Returns:
-            (2, 3) map and the share of corners that support it; the guess and 0 where nothing was found.
+            (M, 2) places, (M,) bool whether held, and the (2, 3) similarity they follow (the guess where too few hold).
         """
-        if not self.enough:
-            return guess, 0.0
-        gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        nothing = np.zeros(len(self.corners), bool)
+        if len(self.corners) < _FEWEST:
+            return self.corners, nothing, guess
         start = (self.corners @ guess[:, :2].T + guess[:, 2]).astype(np.float32)
-        options = {"winSize": _WINDOW, "maxLevel": 2, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(self.gray, gray, self.corners, start.copy(), **options)
-        back, found_back, _ = cv2.calcOpticalFlowPyrLK(gray, self.gray, moved, self.corners.copy(), **options)
-        held = (found.ravel() > 0) & (found_back.ravel() > 0)
-        held &= np.linalg.norm(back - self.corners, axis=1) < _LOST_PX
+        moved, found = _flow(self.gray, gray, self.corners, start)
+        back, found_back = _flow(gray, self.gray, moved, self.corners)
+        held = found & found_back & (np.linalg.norm(back - self.corners, axis=1) < _LOST_PX)
         if held.sum() < _FEWEST:
-            return guess, 0.0
+            return moved, nothing, guess
         similarity, inliers = cv2.estimateAffinePartial2D(
-            self.corners[held], moved[held], method=cv2.RANSAC, ransacReprojThreshold=1.5, maxIters=500
+            self.corners[held], moved[held], method=cv2.RANSAC, ransacReprojThreshold=3.0, maxIters=300
         )
         if similarity is None or inliers.sum() < _FEWEST:
-            return guess, 0.0
-        return similarity, float(inliers.sum() / len(self.corners))
+            return moved, nothing, guess
+        held[np.flatnonzero(held)[inliers.ravel() == 0]] = False
+        return moved, held, similarity
+
+
+def _flow(
+    first: np.ndarray, second: np.ndarray, points: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        first, second, points, start.copy(), winSize=(21, 21), maxLevel=2, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+    )
+    return moved, found.ravel() > 0
 
 
 def torso_region(matte: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -112,53 +129,79 @@ def track(
     """Register all frames, walking away from the reference both ways.
 
     Args:
-        frame: gives frame ``i`` as (H, W, 3) uint8.
+        frame: gives frame ``i`` as (H, W) uint8.
         step: called once a frame.
     """
-    shift, turn, log_scale, support = np.zeros((n_frames, 2)), np.zeros(n_frames), np.zeros(n_frames), np.zeros(n_frames)
-    support[reference] = 1.0
+    seen = np.tile(tracker.corners, (n_frames, 1, 1))
+    held = np.zeros(seen.shape[:2], bool)
+    held[reference] = True
     step()
     for indices in (range(reference + 1, n_frames), range(reference - 1, -1, -1)):
         similarity = np.eye(2, 3)
         for i in indices:
-            found, support[i] = tracker.register(frame(i), similarity)
-            if support[i] > 0:
-                similarity = found
-                shift[i] = found[:, 2] + found[:, :2] @ tracker.centre - tracker.centre
-                turn[i] = np.arctan2(found[1, 0], found[0, 0])
-                log_scale[i] = np.log(np.hypot(found[0, 0], found[1, 0]))
+            seen[i], held[i], similarity = tracker.find(frame(i), similarity)
             step()
-    return TorsoTrack(shift, turn, log_scale, support)
+    return TorsoTrack(tracker.corners, seen, held)
 
 
 def to_poses(
-    track: TorsoTrack, head_at_reference: np.ndarray, reference: int, focal: float, fps: float, cutoff: float = 1.5
+    track: TorsoTrack, head_at_reference: np.ndarray, reference: int, focal: float, size: tuple[int, int], fps: float
 ) -> np.ndarray:
-    """Rigid motions in space.
-
-    A plane at depth Z seen through focal length f moves in the picture by scale s, turn and shift d when it moves to depth Z / s, turns about
-    the view axis and shifts by d Z / (s f).
+    """Rigid motions in space that explain the corners.
 
     Args:
         head_at_reference: (4, 4) head pose at the reference frame.
         focal: pixels.
-        cutoff: of the smoothing, Hz; breathing and sway are slow.
+        size: (width, height) of the frames.
 
     Returns:
         (N, 4, 4) canonical → world; equal to ``head_at_reference`` at the reference frame.
     """
-    n = len(track.turn)
-    poses = np.tile(head_at_reference, (n, 1, 1))
     if not track.reliable:
-        return poses
-    seen = track.support > 0
-    columns = np.concatenate([track.shift, track.turn[:, None], track.log_scale[:, None]], axis=1)
-    columns = low_pass(fill_gaps(columns, seen), seen * np.maximum(track.support, 0.1), cutoff, fps)
-    columns -= columns[reference]
-    depth = head_at_reference[2, 3] + TORSO_BEHIND_HEAD
-    scale = np.exp(columns[:, 3])
-    motion = np.tile(np.eye(4), (n, 1, 1))
-    motion[:, :3, :3] = rotation_from_vector(np.stack([0 * scale, 0 * scale, columns[:, 2]], axis=-1))
-    motion[:, :2, 3] = columns[:, :2] * (depth / (scale * focal))[:, None]
-    motion[:, 2, 3] = depth / scale - depth
-    return motion @ poses
+        return np.tile(head_at_reference, (len(track.seen), 1, 1))
+    centre = np.array(size) / 2
+    chest = _on_chest(track.corners - centre, head_at_reference, focal)
+    middle = chest.mean(axis=0)
+    motion = _fit(chest - middle, middle, track.seen - centre, track.held, focal)
+    known = track.support > 0
+    motion = low_pass(fill_gaps(motion, known), np.where(known, np.maximum(track.support, 0.1), 0.0), SWAY_CUTOFF, fps)
+    motion -= motion[reference]
+    rotation = rotation_from_vector(motion[:, :3])
+    return rigid(rotation, middle + motion[:, 3:] - rotation @ middle) @ head_at_reference
+
+
+def _on_chest(points: np.ndarray, head: np.ndarray, focal: float) -> np.ndarray:
+    """Lift (M, 2) pixels from the principal point onto the chest: (M, 3) metres in the camera frame."""
+    front = head[2, 3] + CHEST_BEHIND_HEAD
+    across = points[:, 0] / focal * front - head[0, 3]
+    depth = front + np.minimum(across**2 / (2 * CHEST_RADIUS), CHEST_RADIUS)
+    return np.concatenate([points / focal * depth[:, None], depth[:, None]], axis=1)
+
+
+def _fit(shape: np.ndarray, middle: np.ndarray, seen: np.ndarray, held: np.ndarray, focal: float) -> np.ndarray:
+    """Gauss-Newton with a prior on every frame: (N, 6) turn about ``middle`` (axis times angle) and shift.
+
+    Args:
+        shape: (M, 3) metres about ``middle``.
+        seen: (N, M, 2) pixels from the principal point.
+    """
+    motion = np.zeros((len(seen), 6))
+    prior = np.diag(_PRIOR**-2.0)
+    for _ in range(5):
+        turned = np.einsum("nij,mj->nmi", rotation_from_vector(motion[:, :3]), shape)
+        camera = turned + middle + motion[:, None, 3:]
+        projected = focal * camera[..., :2] / camera[..., 2:]
+        error = projected - seen
+        weight = held / _NOISE_PX**2 / (1.0 + (error**2).sum(-1) / (3.0 * _NOISE_PX) ** 2)
+        # Corners drift together with light and folds, so they count as a few dozen, not as hundreds.
+        weight *= np.minimum(1.0, 40.0 / np.maximum(held.sum(axis=1), 1))[:, None]
+        by_point = np.zeros((*camera.shape[:2], 2, 3))
+        by_point[..., 0, 0] = by_point[..., 1, 1] = focal / camera[..., 2]
+        by_point[..., :, 2] = -projected / camera[..., 2:]
+        jacobian = np.concatenate([-by_point @ skew(turned), by_point], axis=-1)
+        flat = jacobian.reshape(len(seen), -1, 6)
+        scaled = (jacobian * weight[..., None, None]).reshape(len(seen), -1, 6)
+        normal = np.swapaxes(flat, 1, 2) @ scaled + prior
+        gradient = np.einsum("nka,nk->na", scaled, error.reshape(len(seen), -1)) + motion @ prior
+        motion = motion - np.linalg.solve(normal, gradient[..., None])[..., 0]
+    return motion

@@ -1,4 +1,6 @@
-"""From the measurements of all frames to Tracks: poses, face in its own frame, expression, gaze, which frames are fit."""
+"""From the measurements of all frames to Tracks: poses, face in its own frame, expression, gaze, which frames are
+fit.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import dataclasses
 import numpy as np
 from scipy.signal import savgol_filter
 
+from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.avatar.face_mesh import N_SKIN, eye_opening, mouth_opening
 from splatalk.capture.dataset import Tracks
 from splatalk.capture.extract import Measurements
@@ -15,11 +18,13 @@ from splatalk.capture.geometry import vector_from_rotation
 from splatalk.capture.pose import Solution, solve
 from splatalk.capture.smooth import fill_gaps, smooth_poses
 
-HEAD_CUTOFF = (1.5, 3.0)
+HEAD_CUTOFF = (1.0, 5.0)
 """Hz between which the smoothing of the head's motion is chosen by the clip."""
 _BLUR_SHARE = 0.35  # of the usual sharpness, below which a frame counts as blurred
 _RESIDUAL_FACTOR = 3.5  # of the usual residual, above which the face is taken for hidden or mistaken
-_FEWEST_VALID = 0.5
+_WINDOW = 5
+SLOW_SHAPES = [i for i, name in enumerate(BLENDSHAPES) if not name.startswith("eye")]
+"""Curves that are smoothed; a blink is over too soon for that."""
 
 
 @dataclasses.dataclass
@@ -54,12 +59,13 @@ def assemble(rows: Measurements, width: int, height: int, fps: float, focal: flo
     valid = np.ones(len(found), bool)
     valid[list(reasons)] = False
     in_head = to_head(landmarks[..., :2], solution, width, height)
-    in_head = steady_landmarks(fill_gaps(in_head, valid))
+    in_head = fill_gaps(in_head, valid)
     solution.rotation, solution.translation = smooth_poses(
         solution.rotation, solution.translation, np.where(valid, 1.0, 0.0), fps, *HEAD_CUTOFF
     )
     poses = solution.head_pose
-    shapes = np.clip(steady_curves(fill_gaps(shapes, valid)), 0.0, 1.0)
+    shapes = fill_gaps(shapes, valid)
+    shapes[:, SLOW_SHAPES] = np.clip(steady_curves(shapes[:, SLOW_SHAPES]), 0.0, 1.0)
     to_camera = -np.einsum("nji,nj->ni", solution.rotation, solution.translation)
     to_camera /= np.linalg.norm(to_camera, axis=-1, keepdims=True)
     reference = choose_reference(poses, in_head, shapes, valid)
@@ -116,20 +122,13 @@ def to_head(points: np.ndarray, solution: Solution, width: int, height: int) -> 
     return out
 
 
-def steady_landmarks(in_head: np.ndarray) -> np.ndarray:
-    """Local quadratics over five frames (Savitzky and Golay 1964): noise goes, a closure of two frames stays."""
-    return _local_quadratic(in_head)
-
-
 def steady_curves(curves: np.ndarray) -> np.ndarray:
-    """The same for expression and gaze curves (N, D)."""
-    return _local_quadratic(curves)
-
-
-def _local_quadratic(values: np.ndarray, window: int = 5) -> np.ndarray:
-    if len(values) < window:
-        return values
-    return savgol_filter(values, window, 2, axis=0, mode="interp")
+    """Local quadratics over five frames (Savitzky and Golay 1964) on (N, D) curves: noise goes, a closure of two
+    frames stays.
+    """
+    if len(curves) < _WINDOW:
+        return curves
+    return savgol_filter(curves, _WINDOW, 2, axis=0, mode="interp")
 
 
 def choose_reference(poses: np.ndarray, in_head: np.ndarray, shapes: np.ndarray, valid: np.ndarray) -> int:

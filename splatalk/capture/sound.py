@@ -1,0 +1,72 @@
+"""The sound of a recording against the zero of its picture."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+
+from splatalk.capture.decode import VideoFacts, decoded, opened
+from splatalk.errors import CaptureError
+
+SAMPLE_RATE = 16000
+
+
+def require_sound(facts: VideoFacts) -> None:
+    """Refuse a recording without a sound track.
+
+    Raises:
+        CaptureError: there is none.
+    """
+    if not facts.has_audio:
+        raise CaptureError(f"{facts.path} has no sound track.", "Record with sound: speech is what the avatar learns.")
+
+
+def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
+    """The first sound track against the picture's zero.
+
+    Args:
+        facts: from ``probe``.
+        n_samples: wanted length; shorter sound is padded with silence, longer is cut.
+
+    Returns:
+        (n_samples,) float32 in -1..1, 16 kHz mono.
+
+    Raises:
+        CaptureError: there is no sound track.
+    """
+    require_sound(facts)
+    out = np.zeros(n_samples, dtype=np.float32)
+    with opened(facts.path) as container:
+        zero = _first_picture_time(container)
+    with opened(facts.path) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        position: int | None = None
+        for frame in decoded(container, container.streams.audio[0]):
+            due = None if frame.time is None else round((frame.time - zero) * SAMPLE_RATE)
+            if position is None:
+                position = due or 0
+            elif due is not None and due - position > SAMPLE_RATE // 10:
+                position = due  # a hole in the track stays a hole, so that what follows is in sync
+            frame.pts = None
+            for piece in resampler.resample(frame):
+                position = _place(out, piece.to_ndarray().reshape(-1), position)
+            if position >= n_samples:
+                break
+        for piece in resampler.resample(None) if position is not None else ():
+            position = _place(out, piece.to_ndarray().reshape(-1), position or 0)
+    return np.clip(np.nan_to_num(out), -1.0, 1.0)
+
+
+def _first_picture_time(container: av.container.InputContainer) -> float:
+    for frame in decoded(container, container.streams.video[0]):
+        if frame.time is not None:
+            return float(frame.time)
+    return 0.0
+
+
+def _place(out: np.ndarray, piece: np.ndarray, position: int) -> int:
+    """Copy ``piece`` to ``position``, as far as it falls inside; the position after it."""
+    begin, end = max(position, 0), min(position + len(piece), len(out))
+    if end > begin:
+        out[begin:end] = piece[begin - position : end - position]
+    return position + len(piece)
