@@ -1,0 +1,264 @@
+"""From speech features to a person's mouth, and to tokens for the deformation network.
+
+The map from sound to mouth is linear and found in closed form (ridge regression). Small networks were tried and did
+worse on held-out speech, with 8 s and with 75 s of recording alike: ``benchmarks/speech_study.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from splatalk.avatar.face_mesh import N_LANDMARKS
+from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
+from splatalk.speech.features import feature_groups
+from splatalk.speech.prosody import PROSODY
+
+__all__ = ["AudioEncoder", "AudioEncoderConfig", "MouthBasis", "fit_audio_encoder", "mouth_opening_and_width"]
+
+CONTEXT = 3
+"""Window rows of 40 ms on either side of a step that its mouth code is made from: a lookahead of 120 ms."""
+
+LEAST_SPEECH = 25
+"""Frames with speech below which nothing can be learned."""
+
+_ACTIVITY = PROSODY.index("activity")
+_WORD_AXES = 128
+_GROUP_WEIGHT = {"words": 0.4, "prosody": 0.4, "articulation": 1.0}
+_PENALTIES = 10.0 ** np.arange(-2.0, 4.5, 0.5)
+_FOLDS = 5
+_GAP = 8  # frames left out around a held-out block: neighbours know its sound
+_SILENT_FRAME_WEIGHT = 0.2
+_REST_FRAMES = 25  # recorded silence that counts as much as the assumption that a silent mouth is closed
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioEncoderConfig:
+    """Shapes of an AudioEncoder, and how well it does.
+
+    Args:
+        window: W, rows of a feature window (odd).
+        dim: D, columns.
+        mouth_dim: C, mouth coefficients.
+        token_dim: width of the tokens.
+        explained: share of the variance of the lips' opening explained in held-out blocks of the recording.
+    """
+
+    window: int
+    dim: int
+    mouth_dim: int
+    token_dim: int = 64
+    explained: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.window < 2 * CONTEXT + 1 or self.window % 2 == 0 or min(self.mouth_dim, self.token_dim) < 1:
+            raise ValueError(f"window must be odd and at least {2 * CONTEXT + 1}, got {self}")
+        if feature_groups(self.dim)["words"].stop < 1:
+            raise ValueError(f"dim {self.dim} is too small")
+
+    @property
+    def tokens(self) -> int:
+        """T, time steps with a token."""
+        return self.window - 2 * CONTEXT
+
+
+class AudioEncoder(nn.Module):
+    """Speech features around a frame to its mouth code and to one token for each of the T middle rows of the window.
+
+    The mouth code is fitted once (buffers, not trained further: with seconds of recording, training it through pictures
+    learns the recording by heart). Where there is no voice for 120 ms on either side, it is the closed mouth. Tokens
+    carry mouth codes and prosody of their time step, and a learned projection makes them of use to the network.
+    """
+
+    def __init__(self, config: AudioEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config.mouth_dim
+        self.register_buffer("weight", torch.zeros(c, config.dim, 2 * CONTEXT + 1))
+        self.register_buffer("bias", torch.zeros(c))
+        self.register_buffer("rest", torch.zeros(c))
+        self.register_buffer("time_code", _time_code(config.tokens, config.token_dim), persistent=False)
+        self.weight: Tensor
+        self.bias: Tensor
+        self.rest: Tensor
+        self.time_code: Tensor
+        self.project = nn.Linear(c + len(PROSODY), config.token_dim)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Args: features: (B, W, D) of ``speech_windows``. Returns: mouth codes (B, C), tokens (B, T, token_dim)."""
+        codes = self.codes(features)
+        voice = features[:, CONTEXT:-CONTEXT, feature_groups(self.config.dim)["prosody"]]
+        tokens = self.project(torch.cat((codes, voice), -1)) + self.time_code
+        return codes[:, self.config.tokens // 2], tokens
+
+    def codes(self, features: Tensor) -> Tensor:
+        """(B, W, D) -> mouth codes of the T middle rows, (B, T, C)."""
+        spoken = F.conv1d(features.transpose(1, 2), self.weight, self.bias).transpose(1, 2)
+        return torch.lerp(self.rest.expand_as(spoken), spoken, _gate(features))
+
+
+def _gate(features: Tensor) -> Tensor:
+    """(B, W, D) -> (B, T, 1): 1 where there is voice within 120 ms, 0 in silence."""
+    activity = features[:, :, feature_groups(features.shape[-1])["prosody"].start + _ACTIVITY]
+    return F.max_pool1d(activity[:, None], 2 * CONTEXT + 1, stride=1).transpose(1, 2).clamp(0.0, 1.0)
+
+
+def _time_code(steps: int, dim: int) -> Tensor:
+    """Sines and cosines of the step's place in the window, (steps, dim) (Vaswani et al. 2017, section 3.5)."""
+    place = torch.arange(steps)[:, None] - steps // 2
+    rate = torch.exp(-math.log(100.0) * torch.arange((dim + 1) // 2) / max(dim // 2, 1))
+    angle = place * rate * math.pi / 2
+    return 0.5 * torch.stack((angle.sin(), angle.cos()), -1).flatten(1)[:, :dim]
+
+
+def fit_audio_encoder(
+    features: np.ndarray,
+    mouth: np.ndarray,
+    basis: MouthBasis,
+    *,
+    valid: np.ndarray | None = None,
+    seed: int = 0,
+) -> AudioEncoder | None:
+    """Learn how a person's mouth follows speech.
+
+    Ridge regression on the rows around each frame. The generic articulation estimates are penalised least, so that
+    little recording means relying on them; how strong the penalty is is found by holding out blocks of the recording.
+
+    Args:
+        features: (N, W, D) of ``speech_windows``.
+        mouth: (N, C) tracked mouth codes.
+        basis: what the codes mean.
+        valid: (N,) bool, frames to use; None uses all.
+        seed: of the token projection's start.
+
+    Returns:
+        the encoder, or None when the recording holds less than a second of speech.
+    """
+    if valid is not None:
+        features, mouth = features[valid], mouth[valid]
+    gate = _gate(torch.from_numpy(features.astype(np.float32)))[:, features.shape[1] // 2 - CONTEXT, 0].numpy()
+    if gate.sum() < LEAST_SPEECH:
+        return None
+    scaled = _Scaled(features)
+    weights = _SILENT_FRAME_WEIGHT + (1.0 - _SILENT_FRAME_WEIGHT) * gate.astype(np.float64)
+    fitted, constant, explained = _ridge(scaled(features), mouth.astype(np.float64), weights, _lip_axes(basis))
+    weight, bias = scaled.unfold(fitted, constant)
+    config = AudioEncoderConfig(features.shape[1], features.shape[2], mouth.shape[1], explained=round(explained, 4))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = AudioEncoder(config)
+    encoder.weight.copy_(torch.from_numpy(weight))
+    encoder.bias.copy_(torch.from_numpy(bias))
+    encoder.rest.copy_(torch.from_numpy(_resting_mouth(mouth, gate, basis)))
+    return encoder
+
+
+def _resting_mouth(mouth: np.ndarray, gate: np.ndarray, basis: MouthBasis) -> np.ndarray:
+    """(C,) the mouth in silence: closed, but as this person holds it in pauses as far as pauses were recorded."""
+    silent = mouth[gate < 0.1]
+    if len(silent) == 0:
+        return basis.rest
+    share = len(silent) / (len(silent) + _REST_FRAMES)
+    return np.asarray(share * np.median(silent, 0) + (1.0 - share) * basis.rest, dtype=np.float32)
+
+
+def _lip_axes(basis: MouthBasis) -> np.ndarray:
+    """(C, 2) change of opening and width, metres, by a unit of each code."""
+    step = 0.5 * np.eye(basis.n_components, dtype=np.float32)
+    ends = []
+    for codes in (step, -step):
+        landmarks = np.zeros((len(codes), N_LANDMARKS, 3), np.float32)
+        landmarks[:, basis.indices] = basis.decode(codes)
+        ends.append(mouth_opening_and_width(landmarks))
+    return np.asarray(ends[0] - ends[1], dtype=np.float64)
+
+
+class _Scaled:
+    """Feature windows as regression inputs: groups centred and scaled to their weight, words cut to principal axes."""
+
+    def __init__(self, features: np.ndarray) -> None:
+        middle = features.shape[1] // 2
+        self.rows = slice(middle - CONTEXT, middle + CONTEXT + 1)
+        self.groups = feature_groups(features.shape[2])
+        rows = features[:, middle].astype(np.float64)
+        self.mean = rows.mean(0)
+        words = rows[:, self.groups["words"]] - self.mean[self.groups["words"]]
+        _, size, axes = np.linalg.svd(words, full_matrices=False)
+        count = min(_WORD_AXES, len(size))
+        spread = max(float((size[:count] / math.sqrt(len(rows))).mean()), 1e-6)
+        d = features.shape[2]
+        self.matrix = np.zeros((d, count + d - words.shape[1]))  # (D, K): feature row to regression input
+        self.matrix[self.groups["words"], :count] = axes[:count].T * _GROUP_WEIGHT["words"] / spread / math.sqrt(count)
+        for name in ("prosody", "articulation"):
+            group = self.groups[name]
+            columns = np.arange(group.start, group.stop)
+            scale = _GROUP_WEIGHT[name] / np.maximum(rows[:, group].std(0), 1e-3) / math.sqrt(len(columns))
+            self.matrix[columns, columns - words.shape[1] + count] = scale
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """(N, W, D) -> (N, rows * K)."""
+        return ((features[:, self.rows] - self.mean) @ self.matrix).reshape(len(features), -1)
+
+    def unfold(self, fitted: np.ndarray, constant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (rows * K, C) and constant (C,) on inputs -> (C, D, rows) and (C,) float32 on the features."""
+        per_row = fitted.reshape(2 * CONTEXT + 1, self.matrix.shape[1], -1)
+        weight = np.einsum("dk,rkc->cdr", self.matrix, per_row)
+        bias = constant - np.einsum("cdr,d->c", weight, self.mean)
+        return weight.astype(np.float32), bias.astype(np.float32)
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, weights: np.ndarray, lips: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Weighted ridge regression of (N, C) on (N, P), the penalty of each output by held-out blocks.
+
+    Args:
+        lips: (C, 2) outputs to opening and width of the lips: what counts most in the choice.
+
+    Returns:
+        (P, C), constant (C,), share of the opening's variance explained in the held-out blocks.
+    """
+    blocks = np.arange(len(x)) * _FOLDS // len(x)
+    judged = np.concatenate((np.eye(y.shape[1]), lips), 1)  # codes, then opening and width
+    error = np.zeros((len(_PENALTIES), judged.shape[1]))
+    for fold in range(_FOLDS):
+        held = blocks == fold
+        near = np.convolve(held, np.ones(2 * _GAP + 1), "same") > 0
+        solve = _Solver(x[~near], y[~near], weights[~near])
+        for i, penalty in enumerate(_PENALTIES):
+            coefficients, constant = solve(np.full(y.shape[1], penalty))
+            error[i] += (weights[held, None] * ((x[held] @ coefficients + constant - y[held]) @ judged) ** 2).sum(0)
+    centre = np.average(y, 0, weights)
+    total = (weights[:, None] * ((y - centre) @ judged) ** 2).sum(0) + 1e-12
+    relative = error / total
+    # One code alone is a noisy judge of its penalty in a short clip, and most codes hardly follow speech.
+    best = np.argmin(0.5 * relative[:, :-2] + relative[:, -2:].mean(1, keepdims=True), 0)
+    coefficients, constant = _Solver(x, y, weights)(_PENALTIES[best])
+    explained = 1.0 - float(relative[:, -2].min())
+    return coefficients, constant, explained
+
+
+class _Solver:
+    """Ridge solutions for any penalty from one eigendecomposition."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
+        self.mean_x, self.mean_y = np.average(x, 0, weights), np.average(y, 0, weights)
+        root = np.sqrt(weights)[:, None]
+        x, y = (x - self.mean_x) * root, (y - self.mean_y) * root
+        if len(x) < x.shape[1]:  # fewer frames than inputs: work in the span of the frames
+            values, vectors = np.linalg.eigh(x @ x.T)
+            values = np.maximum(values, 0.0)
+            self.basis, self.target = x.T @ vectors, vectors.T @ y
+        else:
+            values, vectors = np.linalg.eigh(x.T @ x)
+            values = np.maximum(values, 0.0)
+            self.basis, self.target = vectors, vectors.T @ (x.T @ y)
+        self.values = values
+
+    def __call__(self, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Penalty of each output (C,) -> coefficients (P, C), constant (C,)."""
+        coefficients = self.basis @ (self.target / (self.values[:, None] + penalties))
+        return coefficients, self.mean_y - self.mean_x @ coefficients

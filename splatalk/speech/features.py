@@ -1,0 +1,122 @@
+"""Encoders by name, and the windows of features that drive single frames."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Protocol
+
+import numpy as np
+
+from splatalk.speech.audio import SAMPLE_RATE
+from splatalk.speech.mel import MelEncoder
+from splatalk.speech.prior import ARTICULATION, articulation
+from splatalk.speech.prosody import PROSODY, prosody
+from splatalk.speech.whisper import WhisperEncoder
+
+
+class SpeechEncoder(Protocol):
+    """Turns sound into features. ``rate`` is in Hz; feature t is about the time t / rate; zeros are silence."""
+
+    name: str
+    dim: int
+    rate: float
+
+    def extract(self, samples: np.ndarray) -> np.ndarray:
+        """(S,) float32 at 16 kHz -> (T, dim) float32, T = ceil(S / 16000 * rate)."""
+        ...
+
+
+ENCODERS = ("mel", "whisper")
+
+
+@functools.cache
+def load(name: str) -> SpeechEncoder:
+    """The encoder of that name; one instance a process.
+
+    Raises:
+        AssetError: its model could not be fetched.
+        ValueError: there is none of that name.
+    """
+    if name == "mel":
+        return MelEncoder()
+    if name == "whisper":
+        return WhisperEncoder()
+    raise ValueError(f"speech encoder {name!r}: use one of {ENCODERS}")
+
+
+def windows(
+    features: np.ndarray, rate: float, fps: float, n_frames: int, before: int, after: int, step_s: float = 0.04
+) -> np.ndarray:
+    """The features around each frame.
+
+    Args:
+        features: (T, D) at ``rate`` Hz, zeros being silence.
+        rate: Hz.
+        fps: frames per second; frame i is at i / fps seconds.
+        n_frames: N.
+        before, after: steps of ``step_s`` seconds before and after the frame.
+        step_s: seconds between two rows of a window; features in between are averaged into the nearest rows.
+
+    Returns:
+        (N, before + after + 1, D) float32; silence where a window reaches beyond the sound.
+    """
+    offsets = np.arange(-before, after + 1) * step_s
+    times = (np.arange(n_frames)[:, None] / fps + offsets[None]) * rate
+    spread = max(round(step_s * rate), 1)
+    smooth = _spread(features, spread)
+    low = np.floor(times).astype(int)
+    part = (times - low)[..., None].astype(np.float32)
+    return _rows(smooth, low) * (1.0 - part) + _rows(smooth, low + 1) * part
+
+
+def _spread(features: np.ndarray, width: int) -> np.ndarray:
+    """Triangular average of half-width ``width``, so that rows ``width`` apart together hear everything once."""
+    if width == 1:
+        return features
+    weights = np.concatenate((np.arange(1, width + 1), np.arange(width - 1, 0, -1))).astype(np.float32)
+    weights /= weights.sum()
+    padded = np.pad(features, ((width - 1, width - 1), (0, 0)))
+    out = np.zeros_like(features)
+    for k, weight in enumerate(weights):
+        out += weight * padded[k : k + len(features)]
+    return out
+
+
+def _rows(features: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Rows by index, zeros outside."""
+    padded = np.concatenate((features, np.zeros((1, features.shape[1]), np.float32)))
+    outside = (index < 0) | (index >= len(features))
+    return np.asarray(padded[np.where(outside, len(features), index)])
+
+
+BEFORE, AFTER = 6, 6
+"""Window rows (40 ms each) before and after a frame in ``speech_windows``."""
+
+
+def speech_windows(name: str, samples: np.ndarray, fps: float, n_frames: int) -> np.ndarray:
+    """What drives an avatar: everything known of the sound around each frame.
+
+    Args:
+        name: speech encoder.
+        samples: (S,) float32 at 16 kHz, its zero that of the frames.
+        fps: frames per second.
+        n_frames: N.
+
+    Returns:
+        (N, 13, D) float32, D = encoder's dim, then ``PROSODY``, then ``ARTICULATION``; see ``feature_groups``.
+    """
+    encoder = load(name)
+    length = math.ceil(n_frames / fps * SAMPLE_RATE)
+    samples = np.pad(samples[:length], (0, max(0, length - len(samples))))
+    words = encoder.extract(samples)
+    voice = prosody(samples, encoder.rate, len(words))
+    table = np.concatenate((words, voice, articulation(name, words)), 1)
+    return windows(table, encoder.rate, fps, n_frames, BEFORE, AFTER)
+
+
+def feature_groups(dim: int) -> dict[str, slice]:
+    """Which columns of ``speech_windows``, D = ``dim`` in all, hold what: words, prosody, articulation."""
+    words = dim - len(PROSODY) - len(ARTICULATION)
+    voice = words + len(PROSODY)
+    return {"words": slice(0, words), "prosody": slice(words, voice), "articulation": slice(voice, dim)}

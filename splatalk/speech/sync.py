@@ -1,0 +1,67 @@
+"""How far the sound of a recording is from its picture."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from splatalk.speech.features import load
+from splatalk.speech.prior import articulation
+
+MAX_LAG_S = 0.4
+_RATE = 50.0
+_EVIDENCE = 0.25
+_GAIN = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Offset:
+    """Delay of a recording's sound.
+
+    Args:
+        seconds: by how much the sound comes late (+) or early (-) against the picture; 0 without clear evidence.
+        score: mean correlation of lips and sound at that delay.
+        score_at_zero: the same as recorded.
+        clear: whether the evidence is enough to move the sound by ``seconds``.
+    """
+
+    seconds: float
+    score: float
+    score_at_zero: float
+    clear: bool
+
+
+def estimate_offset(
+    samples: np.ndarray, opening: np.ndarray, width: np.ndarray, fps: float, *, encoder: str = "whisper"
+) -> Offset:
+    """Compare what the lips do with what an unknown person's lips would do for this sound, over delays up to 0.4 s.
+
+    Args:
+        samples: (S,) float32, 16 kHz, with the zero of the frames.
+        opening: (N,) inner-lip gap of each frame, any unit.
+        width: (N,) distance of the mouth corners, any unit.
+        fps: frames per second.
+        encoder: speech features to use.
+    """
+    features = load(encoder).extract(samples)
+    expected = articulation(encoder, features)[:, :2]
+    n = min(round(len(opening) / fps * _RATE), len(expected))
+    times = np.arange(n) / _RATE * fps
+    seen = np.stack([np.interp(times, np.arange(len(opening)), np.asarray(x, float)) for x in (opening, width)], 1)
+    reach = round(MAX_LAG_S * _RATE)
+    if n < 4 * reach:
+        return Offset(0.0, 0.0, 0.0, False)
+    inner = seen[reach : n - reach]
+    scores = np.array([_score(inner, expected[reach + k : n - reach + k]) for k in range(-reach, reach + 1)])
+    best = int(np.argmax(scores))
+    score, zero = float(scores[best]), float(scores[reach])
+    at_edge = best in (0, len(scores) - 1)
+    clear = score > _EVIDENCE and score - zero > _GAIN and not at_edge
+    return Offset((best - reach) / _RATE if clear else 0.0, score, zero, clear)
+
+
+def _score(seen: np.ndarray, expected: np.ndarray) -> float:
+    """Mean over opening and width of their correlations."""
+    a, b = seen - seen.mean(0), expected - expected.mean(0)
+    return float(np.mean((a * b).sum(0) / np.sqrt((a * a).sum(0) * (b * b).sum(0) + 1e-12)))
