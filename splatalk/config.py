@@ -44,11 +44,9 @@ class Preset:
 
     # --- how long it is trained
     static_iterations: int = 1_500
-    """Steps in which the tracked face surface moves the Gaussians and only they learn."""
-    motion_iterations: int = 400
-    """Steps that teach the network the tracked motion, without drawing."""
+    """Steps in which the face rig alone moves the Gaussians and the network rests."""
     speech_iterations: int = 4_000
-    """Steps in which the network moves the Gaussians and everything learns."""
+    """Steps in which the network adds to that and everything learns."""
     densify_every: int = 150
     densify_share: float = 0.06
     """Most Gaussians that one round adds, as a share of those present."""

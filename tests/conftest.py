@@ -15,8 +15,8 @@ SAMPLE_VIDEO = ROOT / "captures" / "ada_sample.mp4"
 SAMPLE_SPEECH = ROOT / "captures" / "ada_speech.wav"
 
 TINY = Preset(
-    name="tiny", size=192, speech="mel", levels=6, log2_table=11, initial_gaussians=2500, max_gaussians=3000,
-    static_iterations=40, motion_iterations=30, speech_iterations=40, densify_every=25, perceptual_every=8, patch=64,
+    name="tiny", size=288, speech="mel", levels=6, log2_table=11, initial_gaussians=2500, max_gaussians=3000,
+    static_iterations=40, speech_iterations=40, densify_every=25, perceptual_every=8, patch=64,
     checkpoint_every=45, preview_every=1000,
 )  # fmt: skip
 """Small enough to train in seconds; every stage and term takes part."""
@@ -49,11 +49,11 @@ def sample_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sample_capture(sample_clip: Path, tmp_path_factory: pytest.TempPathFactory):
-    """Those 5 seconds as a Capture at 192 pixels."""
+    """Those 5 seconds as a Capture at 288 pixels."""
     require_assets("face_landmarker", "selfie_segmenter")
     from splatalk.capture import record
 
-    return record(sample_clip, tmp_path_factory.mktemp("capture") / "ada.capture", size=TINY.size, consent="Synthetic.")
+    return record(sample_clip, tmp_path_factory.mktemp("capture") / "ada.capture", size=TINY.size, consent={"statement": "Synthetic.", "recorded": "2026-11-21"})
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig, MouthBasis
+from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig
+from splatalk.avatar.face_rig import FaceRig
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.avatar.model import Avatar
+from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.avatar.network import Deformation, NetworkConfig
 from splatalk.errors import FormatError
 from splatalk.files import atomic_path
@@ -129,6 +131,7 @@ def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Avatar:
     _check_manner(manner)
     avatar = Avatar(
         gaussians=Gaussians.empty(means.shape[0], sh.shape[1]),
+        face_rig=FaceRig(tensors["face_rig.basis"].shape[0]),
         deformation=Deformation(NetworkConfig(**header["network"])),
         mouth_basis=MouthBasis.from_tensors(basis),
         audio_encoder=None if encoder is None else AudioEncoder(AudioEncoderConfig(**encoder)),

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 PARAMETERS = ("means", "quats", "log_scales", "opacity_logits", "sh", "bone_logits")
+ATTACHED = ("dynamic", "corners", "corner_weights")
+"""What belongs to a Gaussian without being learned."""
 
 
 class Gaussians(nn.Module):
@@ -18,7 +20,10 @@ class Gaussians(nn.Module):
         opacity_logits: (N,).
         sh: (N, K, 3) colour coefficients, see ``render.sh``.
         bone_logits: (N,) logit of the head bone's weight; the torso bone has the rest.
-        dynamic: (N,) bool, whether the deformation network moves this Gaussian.
+        dynamic: (N,) bool, whether the face rig and the deformation network move this Gaussian.
+        corners: (N, 3) int64, landmarks of the face surface that carry it.
+        corner_weights: (N, 3), which part of each one's displacement it follows: they sum to 1 on the surface, to less
+            away from it, to 0 where nothing is known.
     """
 
     means: Tensor
@@ -28,6 +33,8 @@ class Gaussians(nn.Module):
     sh: Tensor
     bone_logits: Tensor
     dynamic: Tensor
+    corners: Tensor
+    corner_weights: Tensor
 
     def __init__(
         self,
@@ -38,12 +45,16 @@ class Gaussians(nn.Module):
         sh: Tensor,
         bone_logits: Tensor,
         dynamic: Tensor,
+        corners: Tensor,
+        corner_weights: Tensor,
     ) -> None:
         super().__init__()
         values = (means, quats, log_scales, opacity_logits, sh, bone_logits)
         for name, value in zip(PARAMETERS, values, strict=True):
             setattr(self, name, nn.Parameter(value.contiguous().float()))
         self.register_buffer("dynamic", dynamic.bool())
+        self.register_buffer("corners", corners.long())
+        self.register_buffer("corner_weights", corner_weights.float())
 
     def __len__(self) -> int:
         return self.means.shape[0]
@@ -52,4 +63,10 @@ class Gaussians(nn.Module):
     def empty(cls, n: int, sh_coefficients: int) -> Gaussians:
         """Storage for ``n`` Gaussians, to be filled by ``load_state_dict``."""
         z = torch.zeros
-        return cls(z(n, 3), z(n, 4), z(n, 3), z(n), z(n, sh_coefficients, 3), z(n), z(n, dtype=torch.bool))
+        attached = (z(n, dtype=torch.bool), z(n, 3, dtype=torch.int64), z(n, 3))
+        return cls(z(n, 3), z(n, 4), z(n, 3), z(n), z(n, sh_coefficients, 3), z(n), *attached)
+
+    def carried(self, surface: Tensor) -> Tensor:
+        """Displacement of the M dynamic Gaussians (M, 3) by that of the face surface (478, 3), metres."""
+        corners, weights = self.corners[self.dynamic], self.corner_weights[self.dynamic]
+        return (surface[corners] * weights[..., None]).sum(1)

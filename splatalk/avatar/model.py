@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from splatalk.avatar.audio_encoder import AudioEncoder
 from splatalk.avatar.controls import UPPER_SHAPES, Controls, Performance
+from splatalk.avatar.face_rig import FaceRig
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.avatar.network import Deformation, Offsets
@@ -20,6 +21,7 @@ from splatalk.render.splats import Splats
 
 POSE_INPUTS = 12
 """Tracked quantities other than the mouth from which a tracker's error is predicted."""
+GAZE_SCALE = 2.0
 BLINK = (8, 9)
 """Rows of eyeBlinkLeft and eyeBlinkRight among the 52."""
 
@@ -40,7 +42,8 @@ class Avatar(nn.Module):
 
     Args:
         gaussians: canonical Gaussians.
-        deformation: the network that moves them.
+        face_rig: coarse motion of the face.
+        deformation: the network that adds the rest.
         mouth_basis: linear basis of mouth shapes; ``Controls.mouth`` holds its coefficients.
         audio_encoder: speech features to mouth coefficients and speech tokens, or None for a silent avatar.
         curves_to_mouth: (53, C) linear map from the 52 curves and 1 to mouth coefficients.
@@ -55,6 +58,7 @@ class Avatar(nn.Module):
     def __init__(
         self,
         gaussians: Gaussians,
+        face_rig: FaceRig,
         deformation: Deformation,
         mouth_basis: MouthBasis,
         audio_encoder: AudioEncoder | None,
@@ -68,6 +72,7 @@ class Avatar(nn.Module):
     ) -> None:
         super().__init__()
         self.gaussians = gaussians
+        self.face_rig = face_rig
         self.deformation = deformation
         self.mouth_basis = mouth_basis
         self.audio_encoder = audio_encoder
@@ -126,7 +131,7 @@ class Avatar(nn.Module):
         return Tokens(
             mouth=mouth,
             upper=expression[list(UPPER_SHAPES)],
-            eyes=torch.cat((expression[list(BLINK)], gaze * 2.0)),
+            eyes=torch.cat((expression[list(BLINK)], gaze * GAZE_SCALE)),
             pose=torch.as_tensor(self._pose_code(controls.head_pose, controls.torso_pose)),
             speech=speech,
         )
@@ -134,7 +139,12 @@ class Avatar(nn.Module):
     def offsets(self, tokens: Tokens, features: Tensor) -> Offsets:
         """Offsets of the dynamic Gaussians, whose query features (M, dim) are ``features``."""
         t = self.deformation.tokens(tokens.mouth, tokens.upper, tokens.eyes, tokens.pose, tokens.speech)
-        return self.deformation(features, t)
+        residual = self.deformation(features, t)
+        return dataclasses.replace(residual, means=residual.means + self.carried(tokens))
+
+    def carried(self, tokens: Tokens) -> Tensor:
+        """(M, 3) metres, what the face rig alone moves the dynamic Gaussians by."""
+        return self.gaussians.carried(self.face_rig(tokens.mouth, tokens.upper, tokens.eyes[2:] / GAZE_SCALE))
 
     def splats(
         self, offsets: Offsets | None, head_pose: np.ndarray | Tensor, torso_pose: np.ndarray | Tensor

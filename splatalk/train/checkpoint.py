@@ -12,7 +12,6 @@ from torch import Tensor
 
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.files import atomic_path
-from splatalk.train.binding import Binding
 from splatalk.train.densify import PullStatistics
 from splatalk.train.optimizer import NamedAdam
 from splatalk.train.trainer import Trainer
@@ -28,7 +27,6 @@ def save(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
     """
     tensors = {f"avatar/{k}": v.detach() for k, v in trainer.avatar.state_dict().items()}
     tensors |= {f"adam/{k}": v for k, v in trainer.optimizer.state_tensors().items()}
-    tensors |= {"binding/corners": trainer.binding.corners, "binding/weights": trainer.binding.weights}
     tensors |= {"pull/total": trainer.pull.total, "pull/seen": trainer.pull.seen}
     tensors |= {f"poses/{k}": v for k, v in trainer.poses.state_dict().items()}
     header = {KEY: json.dumps({"step": trainer.step, "identity": identity})}
@@ -67,7 +65,6 @@ def _apply(trainer: Trainer, tensors: dict[str, Tensor], step: int) -> None:
     trainer.poses.load_state_dict(part("poses/"))
     trainer.optimizer = NamedAdam(*trainer.parameters())
     trainer.optimizer.load_state_tensors(part("adam/"))
-    trainer.binding = Binding(tensors["binding/corners"], tensors["binding/weights"])
     trainer.pull = PullStatistics(len(trainer.avatar.gaussians))
     trainer.pull.total, trainer.pull.seen = tensors["pull/total"], tensors["pull/seen"]
     trainer.step = step

@@ -11,8 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from splatalk.avatar.gaussians import PARAMETERS, Gaussians
-from splatalk.train.binding import Binding
+from splatalk.avatar.gaussians import ATTACHED, PARAMETERS, Gaussians
 from splatalk.train.optimizer import NamedAdam
 
 MIN_OPACITY = 0.01
@@ -37,7 +36,6 @@ class PullStatistics:
 
 def densify(
     gaussians: Gaussians,
-    binding: Binding,
     optimizer: NamedAdam,
     pull: PullStatistics,
     *,
@@ -45,16 +43,13 @@ def densify(
     share: float,
     pixel: float,
     generator: torch.Generator,
-) -> Binding:
+) -> None:
     """One round: prune, then clone or split. Changes ``gaussians`` and ``optimizer`` in place.
 
     Args:
         budget: most Gaussians there may be.
         share: most that one round adds, as a share of those present.
         pixel: metres that one pixel covers at the person's distance.
-
-    Returns:
-        The bindings of the new set.
     """
     with torch.no_grad():
         opacity = gaussians.opacity_logits.sigmoid()
@@ -72,5 +67,5 @@ def densify(
         for name in PARAMETERS:
             value = torch.cat((getattr(gaussians, name)[keep], child[name]))
             setattr(gaussians, name, optimizer.replace_rows(f"gaussians/{name}", keep, len(grown), value))
-        gaussians.dynamic = torch.cat((gaussians.dynamic[keep], gaussians.dynamic[grown]))
-    return Binding.joined([binding.select(keep), binding.select(grown)])
+        for name in ATTACHED:
+            setattr(gaussians, name, getattr(gaussians, name)[torch.cat((keep, grown))])

@@ -17,7 +17,6 @@ from scipy import ndimage
 from splatalk.avatar.face_mesh import CHIN, EYE_TRIANGLES, FACE_TRIANGLES, LIPS_INNER, MOUTH_TRIANGLES
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.capture.dataset import Capture
-from splatalk.train.binding import Binding
 from splatalk.train.frames import mean_face
 
 SH_C0 = 0.28209479177387814
@@ -48,8 +47,8 @@ class Points:
         return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
 
 
-def initialise(capture: Capture, count: int, seed: int) -> tuple[Gaussians, Binding]:
-    """About ``count`` canonical Gaussians for a capture, and their bindings to the face mesh."""
+def initialise(capture: Capture, count: int, seed: int) -> Gaussians:
+    """About ``count`` canonical Gaussians for a capture."""
     rng = np.random.default_rng(seed)
     ref = capture.tracks.reference_frame
     image = capture.frame(ref).astype(np.float32) / 255.0
@@ -60,9 +59,7 @@ def initialise(capture: Capture, count: int, seed: int) -> tuple[Gaussians, Bind
     eyes = _eye_points(capture, image, face_step, rng)
     body = _matte_points(capture, image, matte, body_step, rng)
     points = Points.joined([face, mouth, eyes, body])
-    return _as_gaussians(capture, points), Binding(
-        torch.from_numpy(points.corners).long(), torch.from_numpy(points.weights).float()
-    )
+    return _as_gaussians(capture, points)
 
 
 def _steps(capture: Capture, matte: np.ndarray, count: int) -> tuple[float, float]:
@@ -262,4 +259,6 @@ def _as_gaussians(capture: Capture, points: Points) -> Gaussians:
         sh=t(sh),
         bone_logits=t(bone.clip(-6, 6).astype(np.float32)),
         dynamic=t(points.dynamic),
+        corners=t(points.corners),
+        corner_weights=t(points.weights),
     )

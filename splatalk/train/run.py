@@ -18,9 +18,11 @@ import torch
 import splatalk
 from splatalk import progress
 from splatalk.avatar import file as avatar_file
-from splatalk.avatar.audio_encoder import MouthBasis, fit_audio_encoder
-from splatalk.avatar.controls import MOUTH_SHAPES, Performance
+from splatalk.avatar.audio_encoder import fit_audio_encoder
+from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
+from splatalk.avatar.face_rig import FaceRig
 from splatalk.avatar.model import Avatar
+from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.avatar.network import Deformation, NetworkConfig
 from splatalk.capture.dataset import Capture
 from splatalk.capture.performance import recorded_performance
@@ -28,6 +30,7 @@ from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.speech import speech_windows
 from splatalk.train import checkpoint
+from splatalk.train.frames import mean_face
 from splatalk.train.initialise import initialise
 from splatalk.train.trainer import StepReport, Trainer
 
@@ -92,7 +95,7 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     with progress.bar("Learning how speech moves the mouth", 1, unit="fit") as advance:
         encoder = fit_audio_encoder(features[frames], performance.mouth[frames], basis, seed=seed)
         advance(1)
-    gaussians, binding = initialise(capture, preset.initial_gaussians, seed)
+    gaussians = initialise(capture, preset.initial_gaussians, seed)
     config = NetworkConfig(
         planes=preset.planes, attention=preset.attention, decoder=preset.decoder,
         levels=preset.levels, log2_table=preset.log2_table, mouth_dim=basis.n_components,
@@ -103,12 +106,12 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     deformation.box.copy_(torch.stack((low - 0.05 * (high - low), high + 0.05 * (high - low))))
     ref = capture.tracks.reference_frame
     avatar = Avatar(
-        gaussians, deformation, basis, encoder,
+        gaussians, _face_rig(capture, performance), deformation, basis, encoder,
         curves_to_mouth=_curves_to_mouth(tracks.blendshapes[frames], performance.mouth[frames]),
         camera=capture.camera, rest_head=tracks.head_pose[ref], rest_torso=tracks.torso_pose[ref],
         plate=capture.plate, manner=_manner(performance, frames), meta=_meta(capture, preset, seed),
     )  # fmt: skip
-    return Trainer(avatar, binding, capture, performance, preset, seed)
+    return Trainer(avatar, capture, performance, preset, seed)
 
 
 def write_preview(trainer: Trainer, path: Path) -> None:
@@ -136,6 +139,13 @@ def _fingerprint(capture: Capture) -> str:
 
 def _shown(report: StepReport) -> dict[str, Any]:
     return {"stage": report.stage, "loss": f"{report.loss:.4f}", "gaussians": report.gaussians}
+
+
+def _face_rig(capture: Capture, performance: Performance) -> FaceRig:
+    frames = capture.train_frames()
+    upper = performance.expression[:, list(UPPER_SHAPES)]
+    inputs = np.concatenate((performance.mouth, upper, performance.gaze), 1)[frames]
+    return FaceRig.fit(inputs, capture.tracks.landmarks_head[frames] - mean_face(capture))
 
 
 def _curves_to_mouth(curves: np.ndarray, mouth: np.ndarray) -> torch.Tensor:

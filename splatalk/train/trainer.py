@@ -1,4 +1,4 @@
-"""The training loop: static stage, first motion, then the stage in which sound and curves drive the face."""
+"""The training loop: a static stage, then the stage in which the network learns to follow sound and curves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from splatalk.avatar.rig import corrected
 from splatalk.capture.dataset import Capture
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
-from splatalk.train.binding import Binding
 from splatalk.train.densify import PullStatistics, densify
-from splatalk.train.frames import FrameReader, FrameSampler, mean_face
+from splatalk.train.frames import FrameReader, FrameSampler
 from splatalk.train.losses import LossWeights, PatchPerceptual, Target, photometric, silhouette, thinness
 from splatalk.train.optimizer import NamedAdam, Rate
 from splatalk.train.poses import PoseRefinement, pose_spacing
@@ -37,9 +36,9 @@ PLANE_RATE, NETWORK_RATE = Rate(5e-3, 5e-4), Rate(2e-3, 2e-4)
 POSE_RATE = Rate(1e-4, 1e-5)  # radians and metres a step; a residual's momentum makes about ten steps of each visit
 POSES_FROM = 100
 """Poses are left alone until the picture is roughly there."""
-STAGES = ("static", "motion", "speech")
-TURNED_OFF = (None, "speech", "mouth")
-"""What one step of the speech stage leaves out: nothing, the sound, or the tracked mouth."""
+TURNED_OFF = (0.45, 0.45, 0.1)
+"""How often a step leaves out nothing, the sound, or the tracked mouth."""
+TOKEN_NOISE = {"mouth": 0.1, "upper": 0.02, "eyes": 0.03, "pose": 0.1}
 
 
 @dataclasses.dataclass
@@ -58,20 +57,18 @@ class Trainer:
 
     Args:
         avatar: changed in place.
-        binding: of its Gaussians to the tracked face surface.
         performance: the recording's controls.
         preset: how long, how large.
         seed: every random choice follows from it and from the step.
     """
 
     def __init__(
-        self, avatar: Avatar, binding: Binding, capture: Capture, performance: Performance, preset: Preset, seed: int
+        self, avatar: Avatar, capture: Capture, performance: Performance, preset: Preset, seed: int
     ) -> None:
-        self.avatar, self.binding, self.capture, self.performance = avatar, binding, capture, performance
+        self.avatar, self.capture, self.performance = avatar, capture, performance
         self.preset, self.seed, self.step = preset, seed, 0
         self.weights = LossWeights()
         self.plate = torch.from_numpy(np.ascontiguousarray(avatar.plate)).float() / 255.0
-        self.motion = torch.from_numpy((capture.tracks.landmarks_head - mean_face(capture)).astype(np.float32))
         self.pixel = float(np.median(capture.tracks.head_pose[:, 2, 3])) / capture.camera.fx
         self.perceptual = PatchPerceptual(preset.patch)
         self.sampler = FrameSampler(capture, seed)
@@ -96,20 +93,18 @@ class Trainer:
 
     @property
     def total(self) -> int:
-        return self.preset.static_iterations + self.preset.motion_iterations + self.preset.speech_iterations
+        return self.preset.static_iterations + self.preset.speech_iterations
 
     @property
     def stage(self) -> str:
-        if self.step < self.preset.static_iterations:
-            return "static"
-        return "motion" if self.step < self.preset.static_iterations + self.preset.motion_iterations else "speech"
+        return "static" if self.step < self.preset.static_iterations else "speech"
 
     def run(self) -> Iterator[StepReport]:
         """Train to the end, from wherever ``step`` stands; one report a step."""
         try:
             while self.step < self.total:
                 torch.manual_seed(self.seed * 1_000_003 + self.step)
-                yield self._motion_step() if self.stage == "motion" else self._picture_step()
+                yield self._step()
         finally:
             self.reader.close()
         self.finish()
@@ -136,30 +131,12 @@ class Trainer:
     def _progress(self) -> float:
         return self.step / max(self.total, 1)
 
-    def _motion_step(self) -> StepReport:
-        """Teach the network the tracked surface's motion, without drawing anything."""
-        frame = self.sampler.pick(self.step)
-        rows = self.avatar.gaussians.dynamic
-        bound = self.binding.select(rows)
-        known = bound.weights.sum(1) > 0.05
-        offsets = self._network(frame, self._rng(1).choice(len(TURNED_OFF)))
-        wanted = bound.displacement(self.motion[frame])
-        # In millimetres, so that the loss is about one.
-        loss = ((offsets.means - wanted)[known] * 1e3).square().mean()
-        loss = loss + 1e-2 * _size(offsets)
-        loss.backward()
-        self.optimizer.step(0.0, lambda name: not name.startswith("gaussians/"))
-        report = StepReport(self.step, "motion", loss.item(), 0.0, self.avatar.n_gaussians)
-        self.step += 1
-        return report
-
-    def _picture_step(self) -> StepReport:
+    def _step(self) -> StepReport:
         frame, target = self.reader.get(self.step)
         stage = self.stage
-        if stage == "static":
-            offsets = self._surface_offsets(frame)
-        else:
-            offsets = self._network(frame, self._rng(1).choice(len(TURNED_OFF)))
+        tokens = self._tokens(frame)
+        carried = self.avatar.carried(tokens)
+        offsets = still(carried) if stage == "static" else self._network(tokens)
         splats = self.avatar.splats(offsets, *self._refined(frame))
         drawn = rasterize(splats, self.capture.camera, self.plate)
         loss = photometric(drawn.image, target, self.weights)
@@ -167,7 +144,7 @@ class Trainer:
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
         loss = loss + self.weights.poses * self.poses.size(frame)
         if stage == "speech":
-            loss = loss + self.weights.offsets * _size(offsets)
+            loss = loss + self.weights.offsets * _size(offsets, carried)
             loss = loss + self._perceptual(drawn.image, target)
         loss.backward()
         self.pull.add(drawn.means2d_grad.norm(dim=1), drawn.radii > 0)
@@ -191,29 +168,32 @@ class Trainer:
         head, torso = self.poses.correction(frame)
         return corrected(self.head[frame], head), corrected(self.torso[frame], torso)
 
-    def _surface_offsets(self, frame: int) -> Offsets:
-        bound = self.binding.select(self.avatar.gaussians.dynamic)
-        means = bound.displacement(self.motion[frame])
-        zero = torch.zeros_like(means)
-        return Offsets(means, zero, zero, zero[:, 0], zero)
-
-    def _network(self, frame: int, off: int) -> Offsets:
+    def _network(self, tokens: Tokens) -> Offsets:
         gaussians = self.avatar.gaussians
-        features = self.avatar.deformation.features(gaussians.means[gaussians.dynamic].detach())
-        return self.avatar.offsets(self._tokens(frame, TURNED_OFF[off]), features)
+        return self.avatar.offsets(
+            tokens, self.avatar.deformation.features(gaussians.means[gaussians.dynamic].detach())
+        )
 
-    def _tokens(self, frame: int, off: str | None) -> Tokens:
-        """Tokens of a recorded frame; without its sound, or with the mouth as heard in place of as tracked."""
+    def _tokens(self, frame: int) -> Tokens:
+        """Tokens of a recorded frame, at random without its sound or with the mouth as heard in place of as tracked.
+
+        Noise on the rest keeps the network from recognising frames by their pose.
+        """
+        rng = self._rng(1)
         controls = self.performance.frame(frame)
+        off = rng.choice(["nothing", "speech", "mouth"], p=TURNED_OFF)
         if off == "mouth" and controls.speech is not None:
             controls.mouth = None
         if off == "speech":
             controls.speech = None
-        return self.avatar.tokens(controls)
+        tokens = self.avatar.tokens(controls)
+        for name, amount in TOKEN_NOISE.items():
+            value = getattr(tokens, name)
+            setattr(tokens, name, value + amount * torch.from_numpy(rng.standard_normal(value.shape[0])).float())
+        return tokens
 
     def _perceptual(self, image: Tensor, target: Target) -> Tensor | float:
-        begin = self.preset.static_iterations + self.preset.motion_iterations
-        begin += self.preset.perceptual_from * self.preset.speech_iterations
+        begin = self.preset.static_iterations + self.preset.perceptual_from * self.preset.speech_iterations
         if self.step < begin or self.step % self.preset.perceptual_every:
             return 0.0
         x, y = self._rng(2).random(2)
@@ -221,11 +201,11 @@ class Trainer:
 
     def _maybe_densify(self) -> None:
         p = self.preset
-        if self.step % p.densify_every or self.step > p.densify_until * self.total or self.stage == "motion":
+        if self.step % p.densify_every or self.step > p.densify_until * self.total:
             return
         generator = torch.Generator().manual_seed(self.seed * 7919 + self.step)
-        self.binding = densify(
-            self.avatar.gaussians, self.binding, self.optimizer, self.pull,
+        densify(
+            self.avatar.gaussians, self.optimizer, self.pull,
             budget=p.max_gaussians, share=p.densify_share, pixel=self.pixel, generator=generator,
         )  # fmt: skip
         self.pull = PullStatistics(len(self.avatar.gaussians))
@@ -237,10 +217,17 @@ def _rate(prefix: str, name: str) -> Rate:
     return PLANE_RATE if name.startswith("planes.") else NETWORK_RATE
 
 
-def _size(offsets: Offsets) -> Tensor:
-    """Mean square of the offsets other than positions, so that motion is preferred to repainting."""
+def still(carried: Tensor) -> Offsets:
+    """Offsets that only carry."""
+    zero = torch.zeros_like(carried)
+    return Offsets(carried, zero, zero, zero[:, 0], zero)
+
+
+def _size(offsets: Offsets, carried: Tensor) -> Tensor:
+    """Mean square of what the network adds, positions in centimetres: the rig comes first, motion before repainting."""
     return (
-        offsets.rotation.square().mean()
+        ((offsets.means - carried) * 1e2).square().mean()
+        + offsets.rotation.square().mean()
         + offsets.log_scales.square().mean()
         + 0.1 * offsets.opacity_logits.square().mean()
         + 0.5 * offsets.color.square().mean()

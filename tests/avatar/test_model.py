@@ -39,7 +39,8 @@ def test_mouth_coefficients_move_the_lips(avatar, recorded):
     controls = recorded.frame(0)
     controls.speech = None
     a = avatar.pose(dataclasses.replace(controls, mouth=np.zeros(avatar.mouth_basis.n_components, np.float32)))
-    b = avatar.pose(dataclasses.replace(controls, mouth=2 * np.eye(avatar.mouth_basis.n_components, dtype=np.float32)[0]))
+    wide = 2 * np.eye(avatar.mouth_basis.n_components, dtype=np.float32)[0]
+    b = avatar.pose(dataclasses.replace(controls, mouth=wide))
     assert (a.means - b.means).norm(dim=1).max() > 5e-4
 
 

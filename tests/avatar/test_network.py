@@ -43,7 +43,7 @@ def test_every_switch_runs_and_learns(planes, attention, decoder):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.75 * losses[0]
     assert offsets.means.shape == (200, 3) and offsets.opacity_logits.shape == (200,)
 
 

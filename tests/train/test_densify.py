@@ -3,7 +3,6 @@
 import torch
 
 from splatalk.avatar.gaussians import PARAMETERS, Gaussians
-from splatalk.train.binding import Binding
 from splatalk.train.densify import PullStatistics, densify
 from splatalk.train.optimizer import NamedAdam, Rate
 
@@ -12,33 +11,32 @@ def scene(n=40):
     torch.manual_seed(0)
     gaussians = Gaussians(
         torch.randn(n, 3), torch.randn(n, 4), torch.full((n, 3), -6.0), torch.zeros(n), torch.zeros(n, 1, 3),
-        torch.zeros(n), torch.arange(n) % 2 == 0,
+        torch.zeros(n), torch.arange(n) % 2 == 0, torch.arange(n)[:, None].expand(n, 3), torch.ones(n, 3) / 3,
     )  # fmt: skip
     parameters = {f"gaussians/{k}": getattr(gaussians, k) for k in PARAMETERS}
     optimizer = NamedAdam(parameters, dict.fromkeys(parameters, Rate(1e-3, 1e-3)))
-    binding = Binding(torch.arange(n)[:, None].expand(n, 3).contiguous(), torch.ones(n, 3) / 3)
     for p in parameters.values():
         p.grad = torch.ones_like(p)
     optimizer.step(0.0)
-    return gaussians, binding, optimizer
+    return gaussians, optimizer
 
 
-def grow(gaussians, binding, optimizer, pull, budget=60, share=0.5):
-    return densify(
-        gaussians, binding, optimizer, pull, budget=budget, share=share, pixel=1e-3,
+def grow(gaussians, optimizer, pull, budget=60, share=0.5):
+    densify(
+        gaussians, optimizer, pull, budget=budget, share=share, pixel=1e-3,
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
 
 
 def test_the_hardest_pulled_get_children_that_inherit():
-    gaussians, binding, optimizer = scene()
+    gaussians, optimizer = scene()
     pull = PullStatistics(40)
     strength = torch.zeros(40)
     strength[[3, 7, 12]] = torch.tensor([1.0, 3.0, 2.0])
     pull.add(strength, torch.ones(40, dtype=torch.bool))
-    binding = grow(gaussians, binding, optimizer, pull, budget=43)
-    assert len(gaussians) == len(binding) == 43
-    assert binding.corners[40:, 0].tolist() == [7, 12, 3]
+    grow(gaussians, optimizer, pull, budget=43)
+    assert len(gaussians) == 43
+    assert gaussians.corners[40:, 0].tolist() == [7, 12, 3]
     assert gaussians.dynamic[40:].tolist() == [False, True, False]
     assert all(getattr(gaussians, k).shape[0] == 43 for k in PARAMETERS)
     names = {g["name"]: g["params"][0] for g in optimizer.adam.param_groups}
@@ -46,18 +44,18 @@ def test_the_hardest_pulled_get_children_that_inherit():
 
 
 def test_transparent_ones_go_and_the_budget_holds():
-    gaussians, binding, optimizer = scene()
+    gaussians, optimizer = scene()
     with torch.no_grad():
         gaussians.opacity_logits[:10] = -9.0
     pull = PullStatistics(40)
     pull.add(torch.ones(40), torch.ones(40, dtype=torch.bool))
-    binding = grow(gaussians, binding, optimizer, pull, budget=35, share=1.0)
+    grow(gaussians, optimizer, pull, budget=35, share=1.0)
     assert len(gaussians) == 35
-    assert binding.corners[:30, 0].min() == 10
+    assert gaussians.corners[:30, 0].min() == 10
 
 
 def test_nothing_grows_that_was_never_seen():
-    gaussians, binding, optimizer = scene()
+    gaussians, optimizer = scene()
     before = gaussians.means.detach().clone()
-    binding = grow(gaussians, binding, optimizer, PullStatistics(40), budget=60)
-    assert torch.equal(gaussians.means, before) and len(binding) == 40
+    grow(gaussians, optimizer, PullStatistics(40), budget=60)
+    assert torch.equal(gaussians.means, before) and len(gaussians) == 40

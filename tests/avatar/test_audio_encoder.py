@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig, fit_audio_encoder
+from splatalk.avatar.face_mesh import INNER_LIP_PAIRS, MOUTH_CORNERS, NOSE_TIP
+from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
+from splatalk.speech.features import feature_groups, windows
+from splatalk.speech.prosody import PROSODY
+
+D = 40 + len(PROSODY) + 8
+
+
+def speaking(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Landmarks (n, 478, 3) of a mouth that follows hidden motion (n, 2), its neutral, windows that hear the motion."""
+    rng = np.random.default_rng(seed)
+    neutral = rng.uniform(-0.06, 0.06, (478, 3))
+    neutral[NOSE_TIP, 1] = 0.0
+    upper, lower = np.array(INNER_LIP_PAIRS).T
+    neutral[np.concatenate((upper, lower, MOUTH_CORNERS)), 1] = 0.03
+    neutral[lower, 0] = neutral[upper, 0]
+    motion = np.stack([np.convolve(rng.normal(size=n + 8), np.ones(9) / 3, "valid") for _ in range(2)], 1)
+    landmarks = np.repeat(neutral[None], n, 0)
+    landmarks[:, lower, 1] += 0.01 + 0.003 * motion[:, :1]
+    landmarks[:, MOUTH_CORNERS[1], 0] += 0.002 * motion[:, 1]
+    landmarks += rng.normal(0, 2e-5, landmarks.shape)
+    table = rng.normal(0, 1, (n, D)).astype(np.float32)
+    table[:, :40] += motion @ rng.normal(0, 1, (2, 40))
+    table[:, 40 + PROSODY.index("activity")] = 1.0
+    return landmarks, neutral, windows(table, 25.0, 25.0, n, 6, 6)
+
+
+def test_basis_gives_back_what_it_was_made_of() -> None:
+    landmarks, neutral, _ = speaking(120)
+    basis = MouthBasis.fit(landmarks, neutral)
+    codes = basis.encode(landmarks)
+    assert codes.shape == (120, 12) and codes.dtype == np.float32
+    assert np.abs(codes.mean(0)).max() < 0.05 and np.abs(codes[:, :2].std(0) - 1).max() < 0.05
+    back = basis.decode(codes)
+    assert np.abs(back - landmarks[:, basis.indices]).max() < 3e-4
+    gap = mouth_opening_and_width(landmarks)[:, 0]
+    resting = np.zeros((1, 478, 3), np.float32)
+    resting[:, basis.indices] = basis.decode(basis.rest[None])
+    assert mouth_opening_and_width(resting)[0, 0] < np.quantile(gap, 0.2)
+
+
+def test_basis_does_not_blow_up_a_still_face() -> None:
+    landmarks, neutral, _ = speaking(50)
+    still = np.repeat(landmarks[:1], 50, 0) + np.random.default_rng(0).normal(0, 1e-7, landmarks.shape)
+    assert np.abs(MouthBasis.fit(still, neutral).encode(still)).max() < 0.5
+
+
+def test_basis_of_few_frames_has_few_shapes() -> None:
+    landmarks, neutral, _ = speaking(5)
+    basis = MouthBasis.fit(landmarks, neutral)
+    assert basis.n_components == 4 and np.isfinite(basis.encode(landmarks)).all()
+
+
+def test_basis_round_trip_and_damage() -> None:
+    landmarks, neutral, _ = speaking(60)
+    basis = MouthBasis.fit(landmarks, neutral)
+    again = MouthBasis.from_tensors(basis.tensors())
+    assert np.array_equal(again.encode(landmarks), basis.encode(landmarks))
+    for name, wrong in (
+        ("indices", torch.full_like(basis.tensors()["indices"], 478)),
+        ("mean", torch.zeros(3, 3)),
+        ("rest", torch.full((12,), float("nan"))),
+        ("indices", basis.tensors()["indices"].float()),
+    ):
+        with pytest.raises(ValueError, match="mouth basis"):
+            MouthBasis.from_tensors({**basis.tensors(), name: wrong})
+
+
+def test_opening_leaves_depth_out() -> None:
+    landmarks, _, _ = speaking(10)
+    deep = landmarks.copy()
+    deep[..., 2] += np.random.default_rng(0).normal(size=deep.shape[:2])
+    assert np.array_equal(mouth_opening_and_width(landmarks), mouth_opening_and_width(deep))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[AudioEncoder, MouthBasis, np.ndarray, np.ndarray]:
+    landmarks, neutral, features = speaking(400)
+    basis = MouthBasis.fit(landmarks[:360], neutral)
+    codes = basis.encode(landmarks)
+    encoder = fit_audio_encoder(features[:360], codes[:360], basis)
+    assert encoder is not None
+    return encoder, basis, features, codes
+
+
+def test_it_hears_the_mouth_in_unseen_sound(fitted: tuple) -> None:
+    encoder, _, features, codes = fitted
+    with torch.no_grad():
+        said, tokens = encoder(torch.from_numpy(features[360:]))
+    assert said.shape == (40, 12) and tokens.shape == (40, 7, 64)
+    for k in (0, 1):
+        assert np.corrcoef(said[:, k].numpy(), codes[360:, k])[0, 1] > 0.9
+    assert encoder.config.explained > 0.8
+
+
+def test_silence_is_the_resting_mouth(fitted: tuple) -> None:
+    encoder, basis, features, _ = fitted
+    quiet = features[:50].copy()
+    quiet[:, :, feature_groups(D)["prosody"].start + PROSODY.index("activity")] = 0.0
+    with torch.no_grad():
+        said = encoder(torch.from_numpy(quiet))[0].numpy()
+    assert np.abs(said - basis.rest).max() < 1e-5
+
+
+def test_tokens_are_in_time_order(fitted: tuple) -> None:
+    """The middle step's code is the mouth code; a step later in one frame is the middle of the next frame."""
+    encoder, _, features, _ = fitted
+    with torch.no_grad():
+        codes = encoder.codes(torch.from_numpy(features[100:110]))
+        said = encoder(torch.from_numpy(features[100:110]))[0]
+    assert torch.equal(codes[:, 3], said)
+    assert torch.allclose(codes[:-1, 4], codes[1:, 3], atol=1e-4)
+
+
+def test_same_seed_same_encoder_and_global_state_untouched(fitted: tuple) -> None:
+    _, basis, features, codes = fitted
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    a, b, c = (fit_audio_encoder(features[:150], codes[:150], basis, seed=s) for s in (1, 1, 2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert a is not None and b is not None and c is not None
+    assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
+    assert not torch.equal(a.project.weight, c.project.weight) and torch.equal(a.weight, c.weight)
+
+
+def test_only_the_projection_is_trained(fitted: tuple) -> None:
+    assert {name for name, _ in fitted[0].named_parameters()} == {"project.weight", "project.bias"}
+
+
+def test_state_and_config_make_it_again(fitted: tuple) -> None:
+    encoder, _, features, _ = fitted
+    again = AudioEncoder(AudioEncoderConfig(**vars(encoder.config)))
+    again.load_state_dict(encoder.state_dict())
+    x = torch.from_numpy(features[:3])
+    assert all(torch.equal(p, q) for p, q in zip(again(x), encoder(x)))
+
+
+def test_too_little_speech_gives_none(fitted: tuple) -> None:
+    _, basis, features, codes = fitted
+    silent = features.copy()
+    silent[..., feature_groups(D)["prosody"].start + PROSODY.index("activity")] = 0.0
+    assert fit_audio_encoder(silent, codes, basis) is None
+    assert fit_audio_encoder(features[:20], codes[:20], basis) is None
+
+
+def test_frames_that_are_not_valid_are_left_out(fitted: tuple) -> None:
+    _, basis, features, codes = fitted
+    valid = np.ones(200, bool)
+    valid[50:80] = False
+    spoiled = codes[:200].copy()
+    spoiled[50:80] = 1e3
+    a = fit_audio_encoder(features[:200], spoiled, basis, valid=valid)
+    b = fit_audio_encoder(features[:200], codes[:200], basis, valid=valid)
+    assert a is not None and b is not None and torch.equal(a.weight, b.weight)
+
+
+@pytest.mark.parametrize("change", [{"window": 5}, {"window": 8}, {"mouth_dim": 0}, {"dim": 10}, {"token_dim": 0}])
+def test_impossible_shapes(change: dict[str, int]) -> None:
+    with pytest.raises(ValueError):
+        AudioEncoderConfig(**{"window": 13, "dim": 95, "mouth_dim": 12, **change})
