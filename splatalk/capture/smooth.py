@@ -10,7 +10,9 @@ from scipy.linalg import solveh_banded
 
 from splatalk.capture.geometry import mean_rotation, rotation_from_vector, vector_from_rotation
 
-_SIGNAL = 3.0  # times the noise's power in a band, from which it counts as motion
+_TURN, _DIRECTION, _DISTANCE = (1.2, 6.0), (3.0, 8.0), (1.0, 4.0)  # Hz, bounds of the cutoffs
+_BOUNDS = (_TURN, _TURN, _TURN, _DIRECTION, _DIRECTION, _DISTANCE)
+_SIGNAL = 2.0  # times the noise's power in a band, from which it counts as motion
 
 
 def fill_gaps(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -82,17 +84,34 @@ def choose_cutoff(values: np.ndarray, fps: float, lowest: float, highest: float)
 
 
 def smooth_poses(
-    rotation: np.ndarray, translation: np.ndarray, weights: np.ndarray, fps: float, lowest: float, highest: float
+    rotation: np.ndarray,
+    translation: np.ndarray,
+    pivot: np.ndarray,
+    weights: np.ndarray,
+    fps: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Smooth (N, 3, 3), (N, 3) in the tangent space at the mean rotation, each axis as much as its noise asks for."""
+    """Smooth head poses: the turn, the direction in which the face is seen, and its distance, each as its noise asks
+    for.
+
+    Errors of turn and place go together: a face nodded too far is also shifted, so that the picture still fits. Where
+    the middle of the face is seen is free of that and known to a fraction of a pixel, so it keeps fast motion.
+
+    Args:
+        rotation, translation: (N, 3, 3), (N, 3) head frame to camera.
+        pivot: (3,) middle of the face in the head frame, metres.
+        weights: (N,) trust in each frame, 0 for none.
+        fps: frames per second.
+    """
     valid = weights > 0
     middle = mean_rotation(rotation[valid])
-    turn = fill_gaps(vector_from_rotation(middle.T @ rotation), valid)
-    place = fill_gaps(translation, valid)
-    out = []
-    columns = np.concatenate([turn, place], axis=1)
-    for part in np.split(columns, columns.shape[1], axis=1):
-        cutoff = choose_cutoff(part, fps, lowest, highest)
-        out.append(low_pass(part, weights, cutoff, fps))
-    smooth = np.concatenate(out, axis=1)
-    return middle @ rotation_from_vector(smooth[:, :3]), smooth[:, 3:]
+    place = translation + rotation @ pivot
+    seen = np.concatenate([place[:, :2] / place[:, 2:], np.log(place[:, 2:])], axis=1)
+    columns = fill_gaps(np.concatenate([vector_from_rotation(middle.T @ rotation), seen], axis=1), valid)
+    smooth = np.empty_like(columns)
+    for k in range(columns.shape[1]):
+        column = columns[:, k : k + 1]
+        smooth[:, k : k + 1] = low_pass(column, weights, choose_cutoff(column, fps, *_BOUNDS[k]), fps)
+    rotation = middle @ rotation_from_vector(smooth[:, :3])
+    distance = np.exp(smooth[:, 5:])
+    place = np.concatenate([smooth[:, 3:5] * distance, distance], axis=1)
+    return rotation, place - rotation @ pivot

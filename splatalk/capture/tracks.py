@@ -18,8 +18,8 @@ from splatalk.capture.geometry import vector_from_rotation
 from splatalk.capture.pose import Solution, solve
 from splatalk.capture.smooth import fill_gaps, smooth_poses
 
-HEAD_CUTOFF = (1.0, 5.0)
-"""Hz between which the smoothing of the head's motion is chosen by the clip."""
+FACE_MIDDLE = np.array([0.0, 0.03, -0.08])
+"""Between eyes and mouth, head frame, metres."""
 _BLUR_SHARE = 0.35  # of the usual sharpness, below which a frame counts as blurred
 _RESIDUAL_FACTOR = 3.5  # of the usual residual, above which the face is taken for hidden or mistaken
 _WINDOW = 5
@@ -61,7 +61,7 @@ def assemble(rows: Measurements, width: int, height: int, fps: float, focal: flo
     in_head = to_head(landmarks[..., :2], solution, width, height)
     in_head = fill_gaps(in_head, valid)
     solution.rotation, solution.translation = smooth_poses(
-        solution.rotation, solution.translation, np.where(valid, 1.0, 0.0), fps, *HEAD_CUTOFF
+        solution.rotation, solution.translation, FACE_MIDDLE, np.where(valid, 1.0, 0.0), fps
     )
     poses = solution.head_pose
     shapes = fill_gaps(shapes, valid)
