@@ -39,7 +39,7 @@ class Preset:
     """Resolutions of the hash triplane."""
     log2_table: int = 14
     """Entries of each hash table, as a power of two."""
-    initial_gaussians: int = 22_000
+    initial_gaussians: int = 20_000
     max_gaussians: int = 30_000
 
     # --- how long it is trained
@@ -52,10 +52,10 @@ class Preset:
     """Most Gaussians that one round adds, as a share of those present."""
     densify_until: float = 0.6
     """No new Gaussians after this share of all steps."""
-    perceptual_from: float = 0.4
-    """Share of the speech stage after which face patches are compared by LPIPS too."""
+    perceptual_from: float = 0.1
+    """Share of the speech stage after which patches are compared by LPIPS too."""
     perceptual_every: int = 2
-    patch: int = 128
+    patch: int = 192
     """Edge of such a patch, pixels."""
     checkpoint_every: int = 500
     preview_every: int = 500

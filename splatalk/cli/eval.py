@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     "--mouth", type=click.Choice(["audio", "expression", "both"]), help="What drives it. Default: audio if it has any."
 )
 @click.option("--no-lpips", is_flag=True, help="Leave out LPIPS, the slowest figure.")
+@click.option("--tracked-poses", is_flag=True, help="Keep the tracker's head poses; do not refine them on the frames.")
 @click.option("--backend", default="auto", show_default=True, help="See `splatalk doctor`.")
 @shared_options
 def command(
-    avatar: Path, capture: Path, output: Path | None, mouth: str | None, no_lpips: bool, backend: str, as_json: bool
-) -> None:
+    avatar: Path, capture: Path, output: Path | None, mouth: str | None, no_lpips: bool, tracked_poses: bool,
+    backend: str, as_json: bool,
+) -> None:  # fmt: skip
     """Compare an avatar with the last eleventh of its recording, which training leaves out.
 
     Image quality (full frame, person, face), lip movement and speed, each beside the recording's own figure.
@@ -46,7 +48,13 @@ def command(
 
     person, recording = avatars.load(avatar), Capture.load(capture)
     measured = evaluate(
-        person, recording, output, mouth=cast("Mouth | None", mouth), backend=backend, perceptual=not no_lpips
+        person,
+        recording,
+        output,
+        mouth=cast("Mouth | None", mouth),
+        backend=backend,
+        perceptual=not no_lpips,
+        fit=not tracked_poses,
     )
     if as_json:
         report(True, {"command": "eval", "output": output, "report": json.loads(measured.to_json())}, "")

@@ -6,6 +6,7 @@ What is rendered is compared as it is, never as re-encoded video. First 10/11 of
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from splatalk import progress
 from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
 from splatalk.avatar.model import Avatar
 from splatalk.capture.dataset import Capture
+from splatalk.drive.fit_poses import fit_poses
 from splatalk.drive.from_audio import from_audio
 from splatalk.drive.from_capture import from_capture
 from splatalk.drive.play import play
@@ -43,6 +45,7 @@ def evaluate(
     mouth: Mouth | None = None,
     backend: str = "auto",
     perceptual: bool = True,
+    fit: bool = True,
 ) -> Report:
     """Measure an avatar against a capture.
 
@@ -54,6 +57,8 @@ def evaluate(
         mouth: what drives the mouth; None takes the sound, or the tracked expression if the avatar knows no sound.
         backend: see ``render.backends``.
         perceptual: whether LPIPS is measured (needs its asset).
+        fit: whether head and torso poses of the measured frames are refined on their pictures (``drive.fit_poses``), as
+            training does for its own frames; else they are the tracker's.
 
     Raises:
         UserError: nothing is held out, the sizes differ, or ``out`` cannot be written.
@@ -65,6 +70,14 @@ def evaluate(
     driver: Mouth = mouth or ("expression" if avatar.audio_encoder is None else "audio")
     metric = Lpips() if perceptual else None
     performance = from_capture(avatar, capture, chosen, mouth=driver)
+    notes = _notes(capture, chosen, performance)
+    if fit:
+        tracked = _quick_psnr(avatar, capture, chosen, performance, backend)
+        performance = _with_fitted_poses(avatar, capture, chosen, performance)
+        notes.append(
+            "Head and torso poses were refined on these frames, twelve numbers a frame with the avatar fixed, as "
+            f"training does for its frames. With the tracker's poses the full-frame PSNR is {tracked:.2f} dB."
+        )
     images, seconds = timed_frames(avatar, performance, backend)
     rows = _compare(capture, chosen, images, metric)
     faces = _track(capture, chosen, images)
@@ -87,7 +100,7 @@ def evaluate(
         recording={key: plain(value) for key, value in recording.items()},
         curves=_curves(rows, faces, capture.camera.height),
         machine=machine_facts(avatar.n_gaussians, backend),
-        notes=_notes(capture, chosen, performance),
+        notes=notes,
     )
     if out is not None:
         shown, mouths = (
@@ -96,6 +109,21 @@ def evaluate(
         )
         page.write(report, shown, mouths, out)
     return report
+
+
+def _with_fitted_poses(avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance) -> Performance:
+    """``performance`` with poses found while the mouth is as tracked, so that wrong lips do not push the head."""
+    as_recorded = from_capture(avatar, capture, frames, mouth="expression")
+    with progress.bar("Refining poses of held-out frames", len(frames)) as step:
+        fitted = fit_poses(avatar, capture, as_recorded, frames, on_frame=step)
+    return dataclasses.replace(performance, head_pose=fitted.head_pose, torso_pose=fitted.torso_pose)
+
+
+def _quick_psnr(
+    avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance, backend: str
+) -> float:
+    pictures = zip(play(avatar, performance, backend=backend), frames, strict=True)
+    return float(np.mean([metrics.psnr(image, capture.frame(int(frame))) for image, frame in pictures]))
 
 
 def timed_frames(avatar: Avatar, performance: Performance, backend: str) -> tuple[list[np.ndarray], list[float]]:

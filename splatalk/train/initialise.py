@@ -49,16 +49,18 @@ class Points:
 
 def initialise(capture: Capture, count: int, seed: int) -> Gaussians:
     """About ``count`` canonical Gaussians for a capture."""
-    rng = np.random.default_rng(seed)
     ref = capture.tracks.reference_frame
-    image = capture.frame(ref).astype(np.float32) / 255.0
-    matte = capture.matte(ref)
+    image, matte = capture.frame(ref).astype(np.float32) / 255.0, capture.matte(ref)
     face_step, body_step = _steps(capture, matte, count)
-    face = _face_points(capture, image, face_step, rng)
-    mouth = _mouth_points(capture, face_step, rng)
-    eyes = _eye_points(capture, image, face_step, rng)
-    body = _matte_points(capture, image, matte, body_step, rng)
-    points = Points.joined([face, mouth, eyes, body])
+    for _ in range(2):  # the area of a curved surface is known once it is covered
+        rng = np.random.default_rng(seed)
+        face = _face_points(capture, image, face_step, rng)
+        mouth = _mouth_points(capture, face_step, rng)
+        eyes = _eye_points(capture, image, face_step, rng)
+        body = _matte_points(capture, image, matte, body_step, rng)
+        points = Points.joined([face, mouth, eyes, body])
+        correction = math.sqrt(len(points.positions) / count)
+        face_step, body_step = face_step * correction, body_step * correction
     return _as_gaussians(capture, points)
 
 

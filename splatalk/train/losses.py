@@ -21,7 +21,7 @@ class LossWeights:
     matte: float = 0.1
     mouth: float = 1.0
     face: float = 0.5
-    perceptual: float = 0.05
+    perceptual: float = 0.1
     offsets: float = 0.01
     thin: float = 0.1
     poses: float = 1e-4
@@ -65,7 +65,7 @@ def thinness(scales: Tensor, limit: float = 10.0) -> Tensor:
 
 
 class PatchPerceptual:
-    """LPIPS on one square patch of the face.
+    """LPIPS on one square patch of the person.
 
     Args:
         side: edge of the patch, pixels.
@@ -75,9 +75,10 @@ class PatchPerceptual:
         self.side = max(side, MIN_SIDE)
         self.metric = Lpips()
 
-    def __call__(self, image: Tensor, target: Target, where: tuple[float, float]) -> Tensor:
-        """``where`` (0..1, 0..1) places the patch inside the face box."""
-        box = self._place(image, target.face_box, where)
+    def __call__(self, image: Tensor, target: Target, where: tuple[float, float], anywhere: bool) -> Tensor:
+        """``where`` (0..1, 0..1) places the patch's centre inside the face box, or ``anywhere`` in the picture."""
+        around = (0, 0, image.shape[1], image.shape[0]) if anywhere else target.face_box
+        box = self._place(image, around, where)
         a, b = (crop(x, box).permute(2, 0, 1)[None] for x in (image, target.image))
         with torch.no_grad():
             wanted = self.metric.features(b)

@@ -34,6 +34,8 @@ GAUSSIAN_RATES = {
 }
 PLANE_RATE, NETWORK_RATE = Rate(5e-3, 5e-4), Rate(2e-3, 2e-4)
 POSE_RATE = Rate(1e-4, 1e-5)  # radians and metres a step; a residual's momentum makes about ten steps of each visit
+ELSEWHERE = 0.4
+"""Share of the perceptual patches that look anywhere; the others look at the face."""
 POSES_FROM = 100
 """Poses are left alone until the picture is roughly there."""
 TURNED_OFF = (0.45, 0.45, 0.1)
@@ -196,8 +198,9 @@ class Trainer:
         begin = self.preset.static_iterations + self.preset.perceptual_from * self.preset.speech_iterations
         if self.step < begin or self.step % self.preset.perceptual_every:
             return 0.0
-        x, y = self._rng(2).random(2)
-        return self.weights.perceptual * self.preset.perceptual_every * self.perceptual(image, target, (x, y))
+        x, y, chance = self._rng(2).random(3)
+        distance = self.perceptual(image, target, (x, y), anywhere=chance < ELSEWHERE)
+        return self.weights.perceptual * self.preset.perceptual_every * distance
 
     def _maybe_densify(self) -> None:
         p = self.preset

@@ -102,7 +102,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[int], np.ndarr
 
 
 def measure(**options: object) -> Report:
-    return protocol.evaluate(FakeAvatar(), FakeCapture(), perceptual=False, **options)  # type: ignore[arg-type]
+    return protocol.evaluate(FakeAvatar(), FakeCapture(), perceptual=False, fit=False, **options)  # type: ignore[arg-type]
 
 
 def test_a_perfect_avatar(world: dict) -> None:
@@ -145,7 +145,7 @@ def test_a_mouth_driven_by_curves_is_not_asked_about_silence(world: dict) -> Non
 def test_an_avatar_without_sound_is_driven_by_the_tracked_mouth(world: dict) -> None:
     avatar = FakeAvatar()
     avatar.audio_encoder = None  # type: ignore[assignment]
-    report = protocol.evaluate(avatar, FakeCapture(), perceptual=False)  # type: ignore[arg-type]
+    report = protocol.evaluate(avatar, FakeCapture(), perceptual=False, fit=False)  # type: ignore[arg-type]
     assert report.mouth == "expression" and "silence_moving" not in report.avatar
     assert avatar.forgotten
 
@@ -165,7 +165,7 @@ def test_another_size_is_told(world: dict) -> None:
     avatar = FakeAvatar()
     avatar.camera = avatar.camera.resized(32, 32)
     with pytest.raises(UserError, match="32×32"):
-        protocol.evaluate(avatar, FakeCapture(), perceptual=False)  # type: ignore[arg-type]
+        protocol.evaluate(avatar, FakeCapture(), perceptual=False, fit=False)  # type: ignore[arg-type]
 
 
 def test_output(world: dict, tmp_path: Path) -> None:
