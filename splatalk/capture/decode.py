@@ -283,6 +283,7 @@ def _packets(container: av.container.InputContainer, stream: av.stream.Stream) -
 def _spans(frames: Iterator[av.VideoFrame], usual: float) -> Iterator[tuple[av.VideoFrame, float]]:
     """Each frame with the time until which it is the nearest one, counted from the first frame."""
     previous, previous_time, zero = None, 0.0, None
+    last_step = usual
     for frame in frames:
         moment = frame.time if frame.time is not None else previous_time + usual + (zero or 0.0)
         zero = moment if zero is None else zero
@@ -291,10 +292,12 @@ def _spans(frames: Iterator[av.VideoFrame], usual: float) -> Iterator[tuple[av.V
             if moment <= previous_time:
                 continue
             yield previous, (previous_time + moment) / 2
+            last_step = min(moment - previous_time, 2.0 * usual)
         previous, previous_time = frame, moment
     if previous is not None:
         length = float(previous.duration * previous.time_base) if previous.duration and previous.time_base else usual
-        yield previous, previous_time + min(max(length, 0.0), 1.0)
+        # Many files give no or a token length; time stamps may be rounded to milliseconds.
+        yield previous, previous_time + min(max(length, last_step), 1.0) - 0.004
 
 
 def _matrix(frame: av.VideoFrame) -> Colorspace:

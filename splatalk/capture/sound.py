@@ -39,7 +39,8 @@ def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
     with opened(facts.path) as container:
         zero = _first_picture_time(container)
     with opened(facts.path) as container:
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        # Channels are averaged below: the resampler's own way to mono adds 3 dB and may overdrive.
+        resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
         position: int | None = None
         for frame in decoded(container, container.streams.audio[0]):
             due = None if frame.time is None else round((frame.time - zero) * SAMPLE_RATE)
@@ -49,11 +50,11 @@ def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
                 position = due  # a hole in the track stays a hole, so that what follows is in sync
             frame.pts = None
             for piece in resampler.resample(frame):
-                position = _place(out, piece.to_ndarray().reshape(-1), position)
+                position = _place(out, piece.to_ndarray().mean(axis=0), position)
             if position >= n_samples:
                 break
         for piece in resampler.resample(None) if position is not None else ():
-            position = _place(out, piece.to_ndarray().reshape(-1), position or 0)
+            position = _place(out, piece.to_ndarray().mean(axis=0), position or 0)
     return np.clip(np.nan_to_num(out), -1.0, 1.0)
 
 
