@@ -20,7 +20,7 @@ from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.capture import Capture
 from splatalk.speech import PROSODY, SAMPLE_RATE, read_audio, speech_windows
 from splatalk.speech.features import feature_groups
-from splatalk.speech.sync import estimate_offset
+from splatalk.speech.sync import estimate_offset, moved
 
 BLOCKS, GAP = 8, 8
 
@@ -71,12 +71,6 @@ def features_of(variant: Variant, samples: np.ndarray, fps: float, n: int) -> np
     return features
 
 
-def shifted(samples: np.ndarray, seconds: float) -> np.ndarray:
-    """Sound moved earlier by ``seconds``."""
-    k = round(seconds * SAMPLE_RATE)
-    return np.concatenate((samples[k:], np.zeros(k, np.float32))) if k >= 0 else np.pad(samples[:k], (-k, 0))
-
-
 def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
     landmarks, n = capture.tracks.landmarks_head, capture.n_frames
     seen = mouth_opening_and_width(landmarks)
@@ -88,7 +82,7 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
     if offset.seconds > 0:  # the last frames have no sound once it is moved
         test = test[test < n - round(offset.seconds * capture.fps)]
     print(
-        f"{n} frames; sound late by {offset.seconds:+.2f} s (r {offset.score:.2f}, as recorded {offset.score_at_zero:.2f})"
+        f"{n} frames; sound late by {offset.seconds:+.2f} s, score {offset.score:.2f}, {offset.score_at_zero:.2f} at 0"
     )
     basis = MouthBasis.fit(landmarks[train], capture.tracks.neutral)
     mouth = basis.encode(landmarks)
@@ -96,7 +90,7 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
     print(f"| features | tail opening | tail width | blocks opening | blocks width{header} |")
     print("|---" * (5 + len(drives)) + "|")
     for variant in VARIANTS:
-        audio = shifted(capture.audio, offset.seconds if variant.aligned else 0.0)
+        audio = moved(capture.audio, offset.seconds if variant.aligned else 0.0)
         features = features_of(variant, audio, capture.fps, n)
         encoder = fit_audio_encoder(features[train], mouth[train], basis)
         said = predict(encoder, basis, features[test], landmarks.shape[1])

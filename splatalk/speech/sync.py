@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from splatalk.speech.audio import SAMPLE_RATE
 from splatalk.speech.features import load
 from splatalk.speech.prior import articulation
 
@@ -59,6 +60,14 @@ def estimate_offset(
     at_edge = best in (0, len(scores) - 1)
     clear = score > _EVIDENCE and score - zero > _GAIN and not at_edge
     return Offset((best - reach) / _RATE if clear else 0.0, score, zero, clear)
+
+
+def moved(samples: np.ndarray, seconds: float) -> np.ndarray:
+    """(S,) sound made earlier by ``seconds`` (later when negative), as long as before, the gap silent."""
+    shift = round(seconds * SAMPLE_RATE)
+    if shift >= 0:
+        return np.concatenate((samples[shift:], np.zeros(min(shift, len(samples)), samples.dtype)))
+    return np.concatenate((np.zeros(min(-shift, len(samples)), samples.dtype), samples[:shift]))
 
 
 def _score(seen: np.ndarray, expected: np.ndarray) -> float:
