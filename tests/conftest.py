@@ -53,7 +53,8 @@ def sample_capture(sample_clip: Path, tmp_path_factory: pytest.TempPathFactory):
     require_assets("face_landmarker", "selfie_segmenter")
     from splatalk.capture import record
 
-    return record(sample_clip, tmp_path_factory.mktemp("capture") / "ada.capture", size=TINY.size, consent={"statement": "Synthetic.", "recorded": "2026-11-21"})
+    consent = {"statement": "Synthetic.", "recorded": "2026-11-21"}
+    return record(sample_clip, tmp_path_factory.mktemp("capture") / "ada.capture", size=TINY.size, consent=consent)
 
 
 @pytest.fixture(scope="session")

@@ -92,5 +92,12 @@ class Performance:
 
     def select(self, rows: np.ndarray) -> Performance:
         """The frames ``rows`` (indices), in that order; without sound, which belongs to the whole."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("fps", "audio")}
-        return Performance(fps=self.fps, **{k: None if v is None else v[rows] for k, v in fields.items()})
+        return Performance(
+            fps=self.fps,
+            head_pose=self.head_pose[rows],
+            torso_pose=self.torso_pose[rows],
+            expression=self.expression[rows],
+            gaze=self.gaze[rows],
+            speech=None if self.speech is None else self.speech[rows],
+            mouth=None if self.mouth is None else self.mouth[rows],
+        )

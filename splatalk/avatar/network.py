@@ -226,11 +226,10 @@ class Deformation(nn.Module):
         if config.decoder == "kan":
             self.decoder = nn.Sequential(KanLayer(dim, 32), KanLayer(32, outputs))
         else:
-            self.decoder = nn.Sequential(
-                nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, outputs)
-            )
-            nn.init.normal_(self.decoder[-1].weight, std=1e-3)
-            nn.init.zeros_(self.decoder[-1].bias)
+            last = nn.Linear(dim, outputs)
+            nn.init.normal_(last.weight, std=1e-3)
+            nn.init.zeros_(last.bias)
+            self.decoder = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim), nn.SiLU(), last)
 
     def features(self, means: Tensor) -> Tensor:
         """Query features (M, dim) of canonical positions (M, 3); they do not change over time and may be cached."""

@@ -172,7 +172,7 @@ def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Po
         rows = np.full((len(flat), 3), CHIN)
         parts.append(
             Points(
-                positions, np.full(len(flat), spacing, np.float32), np.tile(np.float32(color), (len(flat), 1)),
+                positions, np.full(len(flat), spacing, np.float32), np.tile(np.array(color, np.float32), (len(flat), 1)),
                 rows, weights, np.ones(len(flat), bool),
             )
         )  # fmt: skip
@@ -249,7 +249,7 @@ def _as_gaussians(capture: Capture, points: Points) -> Gaussians:
     n = len(points.positions)
     sh = np.zeros((n, 1, 3), np.float32)
     sh[:, 0] = (points.colors - 0.5) / SH_C0
-    quats = np.tile(np.float32([1, 0, 0, 0]), (n, 1))
+    quats = np.tile(np.array([1, 0, 0, 0], np.float32), (n, 1))
     chin = mean_face(capture)[CHIN, 1]
     bone = (chin + 0.045 - points.positions[:, 1]) / 0.012
     t = torch.from_numpy

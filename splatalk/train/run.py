@@ -61,6 +61,7 @@ def train(
     began = time.perf_counter()
     work.mkdir(parents=True, exist_ok=True)
     trainer = build(capture, preset, seed)
+    trainer.avatar.meta["name"] = out.stem
     identity = {"preset": preset.to_json(), "seed": seed, "capture": _fingerprint(capture)}
     if resume and checkpoint.restore(trainer, work / "checkpoint.safetensors", identity):
         progress.note(f"Resuming at step {trainer.step} of {trainer.total}.")
@@ -92,8 +93,9 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     basis = MouthBasis.fit(tracks.landmarks_head[frames], tracks.neutral)
     features = speech_windows(preset.speech, capture.audio, capture.fps, capture.n_frames)
     performance = recorded_performance(capture, basis, features)
+    codes = basis.encode(tracks.landmarks_head)
     with progress.bar("Learning how speech moves the mouth", 1, unit="fit") as advance:
-        encoder = fit_audio_encoder(features[frames], performance.mouth[frames], basis, seed=seed)
+        encoder = fit_audio_encoder(features[frames], codes[frames], basis, seed=seed)
         advance(1)
     gaussians = initialise(capture, preset.initial_gaussians, seed)
     config = NetworkConfig(
@@ -106,8 +108,8 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     deformation.box.copy_(torch.stack((low - 0.05 * (high - low), high + 0.05 * (high - low))))
     ref = capture.tracks.reference_frame
     avatar = Avatar(
-        gaussians, _face_rig(capture, performance), deformation, basis, encoder,
-        curves_to_mouth=_curves_to_mouth(tracks.blendshapes[frames], performance.mouth[frames]),
+        gaussians, _face_rig(capture, performance, codes), deformation, basis, encoder,
+        curves_to_mouth=_curves_to_mouth(tracks.blendshapes[frames], codes[frames]),
         camera=capture.camera, rest_head=tracks.head_pose[ref], rest_torso=tracks.torso_pose[ref],
         plate=capture.plate, manner=_manner(performance, frames), meta=_meta(capture, preset, seed),
     )  # fmt: skip
@@ -141,10 +143,10 @@ def _shown(report: StepReport) -> dict[str, Any]:
     return {"stage": report.stage, "loss": f"{report.loss:.4f}", "gaussians": report.gaussians}
 
 
-def _face_rig(capture: Capture, performance: Performance) -> FaceRig:
+def _face_rig(capture: Capture, performance: Performance, codes: np.ndarray) -> FaceRig:
     frames = capture.train_frames()
     upper = performance.expression[:, list(UPPER_SHAPES)]
-    inputs = np.concatenate((performance.mouth, upper, performance.gaze), 1)[frames]
+    inputs = np.concatenate((codes, upper, performance.gaze), 1)[frames]
     return FaceRig.fit(inputs, capture.tracks.landmarks_head[frames] - mean_face(capture))
 
 

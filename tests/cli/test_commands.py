@@ -81,7 +81,7 @@ def test_export_ply(run, tiny_avatar_path, tmp_path):
     assert str(len(splats)) in result.stdout
     assert splats.means.abs().median() < 1, "metres, around the head"
     facts = read_facts(tmp_path / "a.ply")
-    assert facts["units"] == "metres" and facts["consent"] == "Synthetic." and "OpenCV" in facts["axes"]
+    assert facts["units"] == "metres" and "Synthetic." in str(facts["consent"]) and "OpenCV" in facts["axes"]
 
 
 def test_export_sequence(run_json, tiny_avatar_path, words, tmp_path):
@@ -94,7 +94,7 @@ def test_export_sequence(run_json, tiny_avatar_path, words, tmp_path):
 
 def test_info_of_an_avatar_and_of_a_capture(run, run_json, tiny_avatar_path, sample_capture):
     facts = run_json("info", tiny_avatar_path)
-    assert facts["kind"] == "avatar" and facts["gaussians"] > 0 and facts["consent"] == "Synthetic."
+    assert facts["kind"] == "avatar" and facts["gaussians"] > 0 and "Synthetic." in str(facts["consent"])
     shown = run("info", tiny_avatar_path).stdout
     assert "Synthetic." in shown and "training.preset.name" in shown
     facts = run_json("info", sample_capture.path)
