@@ -170,12 +170,9 @@ def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Po
         weights = np.zeros((len(flat), 3), np.float32)
         weights[:, 0] = 0.7 * lower
         rows = np.full((len(flat), 3), CHIN)
-        parts.append(
-            Points(
-                positions, np.full(len(flat), spacing, np.float32), np.tile(np.array(color, np.float32), (len(flat), 1)),
-                rows, weights, np.ones(len(flat), bool),
-            )
-        )  # fmt: skip
+        n = len(flat)
+        colors = np.tile(np.array(color, np.float32), (n, 1))
+        parts.append(Points(positions, np.full(n, spacing, np.float32), colors, rows, weights, np.ones(n, bool)))
     return Points.joined(parts)
 
 
