@@ -54,10 +54,16 @@ def _table(loud: np.ndarray) -> np.ndarray:
     pitch, voicing = pitch_and_voicing(loud)
     active = np.clip((energy - 0.25) / 0.15, 0.0, 1.0)
     voiced_near = _smooth(voicing * active, 41) > 0.2  # speech has voiced sounds within 200 ms, noise has none
-    activity = _smooth(active * voiced_near, 9)
+    activity = _smooth(active * voiced_near, 9) * _liveliness(level)
     gate = np.clip(energy / 0.25, 0.0, 1.0)
     columns = (energy, ahead - behind, voicing * gate, pitch * gate, tilt * gate, top / mel.sum(1) * gate, activity)
     return np.stack(columns, 1)
+
+
+def _liveliness(level: np.ndarray) -> float:
+    """0 for a sound of even level, such as a hum or room noise, 1 for one that rises and falls as speech does."""
+    low, high = np.percentile(level, (10, 95)) if len(level) else (0.0, 0.0)
+    return float(np.clip((high - low - 5.0) / 5.0, 0.0, 1.0))
 
 
 def pitch_and_voicing(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

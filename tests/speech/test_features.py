@@ -87,6 +87,12 @@ def test_prosody_tells_voice_from_noise_and_silence() -> None:
     assert activity[110:145].max() < 0.1 and voicing[110:145].mean() < 0.4
 
 
+def test_a_hum_is_not_speech() -> None:
+    t = np.arange(48000) / 16000
+    hum = (0.01 * np.sin(2 * np.pi * 100 * t) + 0.005 * np.sin(2 * np.pi * 200 * t)).astype(np.float32)
+    assert prosody(hum, 25.0, 75)[:, PROSODY.index("activity")].max() < 0.05
+
+
 def test_pitch_is_relative_and_right() -> None:
     octaves, voicing = pitch_and_voicing(np.concatenate((voice(1.5, 100.0), voice(1.0, 200.0))))
     assert voicing[20:130].mean() > 0.7
