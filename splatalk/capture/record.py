@@ -23,7 +23,7 @@ from splatalk.capture.faces import FaceFinder
 from splatalk.capture.framing import Framing, look
 from splatalk.capture.preview import write_preview
 from splatalk.capture.report import draw_report
-from splatalk.capture.sound import read_sound, require_sound
+from splatalk.capture.sound import in_time, read_sound, require_sound
 from splatalk.capture.tracks import Solved, assemble
 from splatalk.errors import CaptureError, UserError
 from splatalk.files import explained
@@ -116,6 +116,7 @@ def _finish(
     note("Solving head pose, face and camera together")
     solved = assemble(rows, width, height, FPS, options.focal)
     tracks = solved.tracks
+    samples, delay = in_time(samples, solved, FPS)
     torso_track = _follow_torso(folder, solved)
     reference, focal = tracks.reference_frame, solved.solution.focal
     tracks.torso_pose = torso.to_poses(torso_track, tracks.head_pose[reference], reference, focal, (width, height), FPS)
@@ -124,6 +125,9 @@ def _finish(
     write_wave(folder / "audio.wav", samples)
     tracks.save(folder / "tracks.npz")
     summary = quality.judge(rows, solved, torso_track, background, samples, facts, framing, FPS)
+    if delay:
+        summary["sound_moved_s"] = delay
+        summary["warnings"].append(f"The sound came {abs(delay):.2f} s {'late' if delay > 0 else 'early'}: corrected.")
     camera = Camera(width, height, solved.solution.focal, solved.solution.focal, width / 2, height / 2)
     meta = _describe(facts, framing, camera, len(rows), tracks.reference_frame, summary, options)
     (folder / "report.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")

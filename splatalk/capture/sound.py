@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import av
 import numpy as np
 
+from splatalk.avatar.mouth_basis import mouth_opening_and_width
 from splatalk.capture.decode import VideoFacts, decoded, opened
-from splatalk.errors import CaptureError
+from splatalk.capture.tracks import Solved
+from splatalk.errors import AssetError, CaptureError
+from splatalk.progress import note
+from splatalk.speech.sync import estimate_offset, moved
 
 SAMPLE_RATE = 16000
 
@@ -19,6 +25,31 @@ def require_sound(facts: VideoFacts) -> None:
     """
     if not facts.has_audio:
         raise CaptureError(f"{facts.path} has no sound track.", "Record with sound: speech is what the avatar learns.")
+
+
+def in_time(samples: np.ndarray, solved: Solved, fps: float) -> tuple[np.ndarray, float]:
+    """Sound moved to where the lips say it belongs, when the evidence is clear.
+
+    Frames that have no sound afterwards are marked as not valid.
+
+    Returns:
+        (S,) samples, and by how many seconds they came late (+) or early (-); 0 when nothing was moved.
+    """
+    tracks = solved.tracks
+    lips = mouth_opening_and_width(tracks.landmarks_head)
+    try:
+        offset = estimate_offset(samples, lips[:, 0], lips[:, 1], fps)
+    except AssetError as error:
+        note(f"Whether sound and picture fit was not checked: {error.message}")
+        return samples, 0.0
+    if not offset.clear:
+        return samples, 0.0
+    count = math.ceil(abs(offset.seconds) * fps)
+    frames = range(len(tracks.valid))[-count:] if offset.seconds > 0 else range(count)
+    for i in frames:
+        tracks.valid[i] = False
+        solved.reasons.setdefault(i, "no sound")
+    return moved(samples, offset.seconds), offset.seconds
 
 
 def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
