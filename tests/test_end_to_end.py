@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def test_the_avatar_speaks_a_film_as_long_as_its_sound(enrolled):
         frames = [f.to_ndarray(format="rgb24").astype(np.int16) for f in container.decode(video=0)]
     assert len(frames) == pytest.approx(seconds * 25, abs=1)
     # The head is still, so what changes between pictures is the face, and above all the mouth.
-    change = np.mean([np.abs(b - a).mean(-1) for a, b in zip(frames[25:100], frames[26:101], strict=True)], 0)
+    change = np.mean([np.abs(b - a).mean(-1) for a, b in itertools.pairwise(frames)], 0)
     rows = change.mean(1)
     assert change.max() > 1.0
     lower = slice(len(rows) * 3 // 10, len(rows) * 7 // 10)
