@@ -38,6 +38,8 @@ $(READY): $(BUILT)
 	  { echo "splatalk needs Python 3.11 to 3.13. Install one and run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PINNED) $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	# The reference that our LPIPS is compared with; its torchvision is not needed for that, and would bring another torch.
+	$(BIN)/python -m pip install --quiet --no-deps lpips==0.1.4
 	@touch $@
 
 # The environment is an order-only prerequisite: a new build of the code does not train the avatar again.
