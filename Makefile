@@ -38,8 +38,9 @@ $(READY): $(BUILT)
 	  { echo "splatalk needs Python 3.11 to 3.13. Install one and run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PINNED) $(BIN)/python -m pip install --quiet --editable '.[dev]'
-	# The reference that our LPIPS is compared with; its torchvision is not needed for that, and would bring another torch.
-	$(BIN)/python -m pip install --quiet --no-deps lpips==0.1.4
+	# What LPIPS and projection are compared with. Their own dependencies are not needed for that; torchvision would bring
+	# another torch.
+	$(BIN)/python -m pip install --quiet --no-deps lpips==0.1.4 gsplat==1.5.3 tqdm==4.70.1
 	@touch $@
 
 # The environment is an order-only prerequisite: a new build of the code does not train the avatar again.
