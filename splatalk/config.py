@@ -54,7 +54,7 @@ class Preset:
     """No new Gaussians after this share of all steps."""
     perceptual_from: float = 0.1
     """Share of the speech stage after which patches are compared by LPIPS too."""
-    perceptual_every: int = 2
+    perceptual_every: int = 1
     patch: int = 192
     """Edge of such a patch, pixels."""
     checkpoint_every: int = 500

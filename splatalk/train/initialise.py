@@ -26,7 +26,7 @@ HEAD_BULGE, TORSO_BULGE = 0.09, 0.10
 """The balloon, metres: how far from the silhouette it is full, the depth of its rim, how far it comes forward."""
 EYE_DEPTH = 0.003
 """How far the visible eye lies behind the lids, metres."""
-DYNAMIC_REACH = 0.06
+DYNAMIC_REACH = 0.035
 """Gaussians this close to the face surface are moved by the network, metres."""
 
 

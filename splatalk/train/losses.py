@@ -21,7 +21,7 @@ class LossWeights:
     matte: float = 0.1
     mouth: float = 1.0
     face: float = 0.5
-    perceptual: float = 0.1
+    perceptual: float = 0.15
     offsets: float = 0.01
     thin: float = 0.1
     poses: float = 1e-4
