@@ -31,7 +31,7 @@ OPTIONAL = {  # import name → what its absence costs, how to get it
         "On a machine with CUDA: pip install 'splatalk[gpu]'",
     ),
     "tinycudann": (
-        "fused networks on NVIDIA GPUs; torch does the same more slowly",
+        "nothing yet: this release looks up its hash planes with its own kernels, also beside a GPU",
         "Not on the package index: build NVIDIA's tiny-cuda-nn (bindings/torch) on the GPU machine",
     ),
     "lpips": (
