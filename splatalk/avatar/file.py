@@ -57,6 +57,7 @@ def save(avatar: Avatar, path: Path) -> None:
     }
     with atomic_path(path) as temporary:
         save_file(tensors, str(temporary), {KEY: json.dumps(header)})
+        temporary.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -158,13 +158,13 @@ def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Po
     """Two sheets behind the closed lips: teeth, and the dark behind them. The lower half follows the chin."""
     neutral = mean_face(capture)
     lips = neutral[list(LIPS_INNER)]
-    centre, half_width = lips.mean(0), 0.5 * np.ptp(lips[:, 0]) * 0.9
+    centre, half_width = lips.mean(0), 0.5 * np.ptp(lips[:, 0]) * 0.75
     spacing = step * _metres_per_pixel(capture)
     parts = []
     for behind, color in ((0.008, (0.55, 0.42, 0.40)), (0.018, (0.22, 0.12, 0.11))):
         x, y = np.meshgrid(np.arange(-half_width, half_width, spacing), np.arange(-0.012, 0.016, spacing))
         flat = np.stack((x.ravel(), y.ravel()), -1) + rng.normal(0, 0.2 * spacing, (x.size, 2))
-        curve = 0.012 * (flat[:, 0] / half_width) ** 2  # the dental arch falls back at the sides
+        curve = 0.016 * (flat[:, 0] / half_width) ** 2  # the dental arch falls back at the sides
         positions = np.column_stack((flat, behind + curve)) + centre
         lower = (flat[:, 1] > 0).astype(np.float32)
         weights = np.zeros((len(flat), 3), np.float32)
