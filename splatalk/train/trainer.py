@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -235,12 +234,3 @@ def _size(offsets: Offsets, carried: Tensor) -> Tensor:
         + 0.1 * offsets.opacity_logits.square().mean()
         + 0.5 * offsets.color.square().mean()
     )
-
-
-def timed(reports: Iterator[StepReport]) -> Iterator[tuple[StepReport, float]]:
-    """Each report with the seconds that its step took."""
-    before = time.perf_counter()
-    for report in reports:
-        now = time.perf_counter()
-        yield report, now - before
-        before = now
