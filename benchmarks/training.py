@@ -38,8 +38,8 @@ def main() -> None:
     for _ in range(args.steps):
         next(steps)
     rate = args.steps / (time.perf_counter() - began)
-    size = f"{capture.width}x{capture.height}"
-    print(f"{rate:.1f} iterations/s: {report.gaussians} Gaussians, {size}, {torch.get_num_threads()} threads, {processor()}")
+    where = f"{torch.get_num_threads()} threads, {processor()}"
+    print(f"{rate:.1f} iterations/s: {report.gaussians} Gaussians, {capture.width}x{capture.height}, {where}")
 
 
 if __name__ == "__main__":
