@@ -9,19 +9,23 @@ import numpy as np
 
 from splatalk.avatar.controls import Performance
 from splatalk.avatar.model import Avatar
+from splatalk.drive.manner import STYLES, MannerWalk
 from splatalk.errors import UserError
 from splatalk.speech import SAMPLE_RATE, speech_windows
 
 Head = Literal["natural", "still"]
 
 
-def from_audio(avatar: Avatar, samples: np.ndarray, *, seed: int = 0, head: Head = "natural") -> Performance:
+def from_audio(
+    avatar: Avatar, samples: np.ndarray, *, seed: int = 0, head: Head = "natural", style: str = "natural"
+) -> Performance:
     """A performance as long as the sound.
 
     Args:
         samples: (S,) float32, 16 kHz mono, -1..1.
-        seed: where in the recorded manner the performance starts.
-        head: ``natural`` (head, blinks and gaze as recorded) or ``still`` (looking ahead).
+        seed: where in the recorded manner the performance starts and how it goes on.
+        head: ``natural`` (head, blinks and gaze in the person's manner) or ``still`` (looking ahead).
+        style: a name in ``drive.manner.STYLES``.
 
     Raises:
         UserError: the avatar was made from a recording without speech, or there is no sound.
@@ -32,25 +36,23 @@ def from_audio(avatar: Avatar, samples: np.ndarray, *, seed: int = 0, head: Head
     if n < 1:
         raise UserError("The sound is empty.", "Give a file with at least one word in it.")
     speech = speech_windows(avatar.meta["speech"], samples, avatar.fps, n)
-    manner = avatar.manner
-    if head == "still":
-        rest = np.zeros((n, 52), np.float32)
-        return Performance(
-            avatar.fps, _repeat(avatar.rest_head, n), _repeat(avatar.rest_torso, n), rest,
-            np.repeat(np.median(manner["gaze"], 0)[None], n, 0), speech=speech, audio=samples,
-        )  # fmt: skip
-    rows = to_and_fro(len(manner["head_pose"]), n, np.random.default_rng(seed))
-    return Performance(
-        avatar.fps, manner["head_pose"][rows], manner["torso_pose"][rows], manner["expression"][rows],
-        manner["gaze"][rows], speech=speech, audio=samples,
-    )  # fmt: skip
+    motion = still(avatar, n) if head == "still" else manner_walk(avatar, seed, style).take(n)
+    return Performance(avatar.fps, **motion, speech=speech, audio=samples)
 
 
-def to_and_fro(recorded: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """``n`` rows of ``recorded`` frames, from a random place forwards and back at the ends: no jump, no loop."""
-    period = max(2 * (recorded - 1), 1)
-    phase = (int(rng.integers(recorded)) + np.arange(n)) % period
-    return np.where(phase < recorded, phase, period - phase)
+def manner_walk(avatar: Avatar, seed: int = 0, style: str = "natural") -> MannerWalk:
+    """How this person moves while speaking, without end."""
+    return MannerWalk(avatar.manner, avatar.rest_head, avatar.rest_torso, avatar.fps, seed, STYLES[style])
+
+
+def still(avatar: Avatar, n: int) -> dict[str, np.ndarray]:
+    """``n`` frames of looking ahead: everything of a Performance but the mouth."""
+    return {
+        "head_pose": _repeat(avatar.rest_head, n),
+        "torso_pose": _repeat(avatar.rest_torso, n),
+        "expression": np.zeros((n, 52), np.float32),
+        "gaze": np.repeat(np.median(avatar.manner["gaze"], 0)[None], n, 0),
+    }
 
 
 def _repeat(pose: np.ndarray, n: int) -> np.ndarray:
