@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import av
 import numpy as np
 
 from splatalk.errors import FormatError
+from splatalk.speech.audio import require_length
 
 MAX_RATE = 48_000
 
@@ -30,11 +32,15 @@ class Sound:
         return self.samples.shape[1] / self.rate
 
 
-def read_sound(path: Path) -> Sound:
+def read_sound(path: Path, longest_s: float = math.inf) -> Sound:
     """Decode the first sound track of any container, at its own rate up to 48 kHz.
+
+    Args:
+        longest_s: seconds; a small file can hold days of silence.
 
     Raises:
         FormatError: not a sound file, no sound track, or nothing in it.
+        UserError: longer than ``longest_s``.
     """
     try:
         with av.open(str(path)) as container:
@@ -44,7 +50,12 @@ def read_sound(path: Path) -> Sound:
             rate = min(context.sample_rate, MAX_RATE)
             layout = "mono" if context.layout.nb_channels == 1 else "stereo"
             resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
-            blocks = [b.to_ndarray() for frame in container.decode(audio=0) for b in resampler.resample(frame)]
+            blocks: list[np.ndarray] = []
+            length = 0
+            for frame in container.decode(audio=0):
+                blocks += [b.to_ndarray() for b in resampler.resample(frame)]
+                length += frame.samples
+                require_length(path, length / context.sample_rate, longest_s)
             blocks += [b.to_ndarray() for b in resampler.resample(None)]
     except av.FFmpegError as error:
         raise FormatError(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import av
 import numpy as np
 
-from splatalk.errors import FormatError
+from splatalk.errors import FormatError, UserError
 
 SAMPLE_RATE = 16_000
 """Hz; every sound inside splatalk has this rate and one channel."""
@@ -18,8 +19,11 @@ MAX_GAIN_DB = 30.0
 _SILENCE_DB = -120.0
 
 
-def read_audio(path: Path) -> np.ndarray:
+def read_audio(path: Path, longest_s: float = math.inf) -> np.ndarray:
     """The sound of any audio or video file.
+
+    Args:
+        longest_s: seconds; a small file can hold days of silence.
 
     Returns:
         (S,) float32, 16 kHz mono, -1..1. Sound that starts late in the container is preceded by silence, so that
@@ -27,6 +31,7 @@ def read_audio(path: Path) -> np.ndarray:
 
     Raises:
         FormatError: missing, a folder, damaged, not a media file, or without sound.
+        UserError: longer than ``longest_s``.
     """
     path = Path(path)
     if path.is_dir():
@@ -34,7 +39,7 @@ def read_audio(path: Path) -> np.ndarray:
     if not path.is_file():
         raise FormatError(f"There is no file {path}.", "Check the path.")
     try:
-        chunks = _decode(path)
+        chunks = _decode(path, longest_s)
     except (av.error.FFmpegError, OSError, ValueError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FormatError(
@@ -45,10 +50,11 @@ def read_audio(path: Path) -> np.ndarray:
     return np.clip(np.concatenate(chunks), -1.0, 1.0)
 
 
-def _decode(path: Path) -> list[np.ndarray]:
+def _decode(path: Path, longest_s: float) -> list[np.ndarray]:
     """Resampled pieces in order; empty when there is no sound. A damaged packet is skipped as players do."""
     resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)  # all channels: a mono mix by FFmpeg adds 3 dB
     chunks: list[np.ndarray] = []
+    length = 0
     with av.open(str(path)) as container:
         if not container.streams.audio:
             return []
@@ -59,7 +65,10 @@ def _decode(path: Path) -> list[np.ndarray]:
                 for frame in packet.decode():
                     if start is None:
                         start = frame.time or 0.0
-                    chunks += [_mono(piece) for piece in resampler.resample(frame)]
+                    pieces = [_mono(piece) for piece in resampler.resample(frame)]
+                    chunks += pieces
+                    length += sum(map(len, pieces))
+                    require_length(path, length / SAMPLE_RATE, longest_s)
             except av.error.InvalidDataError as error:
                 failure = error
         if not chunks and failure is not None:
@@ -67,6 +76,12 @@ def _decode(path: Path) -> list[np.ndarray]:
         if chunks:
             chunks += [_mono(piece) for piece in resampler.resample(None)]
     return _at_zero(chunks, start or 0.0)
+
+
+def require_length(path: Path, seconds: float, longest_s: float) -> None:
+    """Raise UserError when a sound is longer than it may be."""
+    if seconds > longest_s:
+        raise UserError(f"{path} is longer than {longest_s:g} s.", "Use a shorter piece of it.")
 
 
 def _mono(piece: av.AudioFrame) -> np.ndarray:
