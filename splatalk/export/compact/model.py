@@ -39,17 +39,19 @@ class EncodedSound:
 
 @dataclasses.dataclass(frozen=True)
 class Projection:
-    """From the offsets of the full avatar to coefficients.
+    """From the offsets of the full avatar to coefficients, by way of a few thousand of its Gaussians.
 
     Args:
-        rows: (M,) int64, which of the full avatar's dynamic Gaussians the compact one's dynamic rows are.
-        matrices: attribute -> (K, M * width) float32; coefficients are matrix @ (offset - mean offset).
-        constants: attribute -> (K,) float32, matrix @ mean offset.
+        rows: (R,) int64, which of the full avatar's dynamic Gaussians are looked at.
+        matrices: attribute -> (K, R * width) float32; coefficients are matrix @ offsets - constant.
+        constants: attribute -> (K,) float32.
+        steps: (K of all attributes,) float32, steps of the coefficients that are too fine to be seen.
     """
 
     rows: np.ndarray
     matrices: dict[str, np.ndarray]
     constants: dict[str, np.ndarray]
+    steps: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
