@@ -59,8 +59,10 @@ def _sequence(avatar: Path, audio: Path, output: Path, seed: int) -> tuple[dict[
     from splatalk import avatar as avatars
     from splatalk import progress
     from splatalk.drive.from_audio import from_audio
-    from splatalk.export.canonical import provenance
+    from splatalk.export.canonical import scene_facts
+    from splatalk.export.clip import Clip
     from splatalk.export.ply_sequence import write_ply_sequence
+    from splatalk.export.sound import read_sound
     from splatalk.speech.audio import read_audio
 
     person = avatars.load(avatar)
@@ -68,6 +70,8 @@ def _sequence(avatar: Path, audio: Path, output: Path, seed: int) -> tuple[dict[
     n = len(performance)
     posed = (person.pose(performance.frame(i)) for i in range(n))
     with progress.bar("Exporting", n) as step:
-        write_ply_sequence(output, posed, n, person.fps, performance.audio, provenance(person), step)
+        write_ply_sequence(
+            output, Clip(posed, n, person.fps, scene_facts(person, posed=True), read_sound(audio), step)
+        )
     size = sum(p.stat().st_size for p in output.iterdir())
     return {"frames": n, "fps": person.fps, "bytes": size}, f"{output}: {n} frames, {size / 1e6:.0f} MB"

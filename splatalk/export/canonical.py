@@ -1,17 +1,22 @@
-"""The Gaussians of an avatar in its own frame, without a performance."""
+"""The Gaussians of an avatar in its own frame, without a performance; and what every export tells about itself."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 import splatalk
+from splatalk.export.axes import camera_fact
 
 if TYPE_CHECKING:
     from splatalk.avatar.model import Avatar
     from splatalk.render.splats import Splats
+
+CANONICAL = "canonical: the head's own frame, the face looking along -z (y down) or +z (y up)"
+WORLD = "world: the capture camera at the origin"
 
 
 @torch.no_grad()
@@ -35,3 +40,16 @@ def provenance(avatar: Avatar) -> dict[str, str]:
         "enrolled": str(meta.get("created", "unknown")),
         "consent": str(consent),
     }
+
+
+def scene_facts(avatar: Avatar, *, posed: bool) -> dict[str, str]:
+    """Provenance, which frame the Gaussians are in, and the capture camera as it stands in that frame.
+
+    Args:
+        posed: in the world, as a performance poses them; otherwise canonical.
+    """
+    camera = avatar.camera
+    if not posed:
+        from_head = camera.world_to_camera @ np.asarray(avatar.rest_head, dtype=np.float64)
+        camera = dataclasses.replace(camera, world_to_camera=from_head)
+    return {**provenance(avatar), "frame": WORLD if posed else CANONICAL, "camera": camera_fact(camera)}

@@ -16,10 +16,9 @@ import torch
 
 from splatalk import files
 from splatalk.errors import FormatError, UserError
+from splatalk.export.axes import stated
 from splatalk.render.splats import Splats
 
-AXES = "x right, y down, z forward (OpenCV), right-handed"
-UNITS = "metres"
 MAX_SCALE = 1e4
 _REST_COUNTS = {0: 1, 9: 4, 24: 9, 45: 16}  # f_rest properties → coefficients a channel
 _OPACITY_RANGE = (1e-7, 1 - 2.0**-24)  # float32 values whose logits are finite
@@ -46,7 +45,7 @@ def write_ply(path: Path, splats: Splats, facts: Mapping[str, str] | None = None
     rows = _rows(splats)
     if not all(np.isfinite(rows[name]).all() for name in rows.dtype.names or ()):
         raise UserError("The avatar holds values that are not finite.", "Train it again.")
-    header = {"axes": AXES, "units": UNITS, "rotation": "wxyz", **(facts or {})}
+    header = stated(facts or {}, y_up=False, quaternions="wxyz")
     comments = [f"{_one_line(key)}: {_one_line(text)}" for key, text in header.items()]
     element = plyfile.PlyElement.describe(rows, "vertex")
     with files.atomic_path(path) as temporary:

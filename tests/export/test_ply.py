@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from splatalk.errors import FormatError, UserError
-from splatalk.export.ply import AXES, read_facts, read_ply, write_ply
+from splatalk.export.axes import Y_DOWN
+from splatalk.export.ply import read_facts, read_ply, write_ply
 from splatalk.render.splats import Splats
 
 FILE_FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -66,7 +67,7 @@ def test_layout_is_the_one_other_tools_read(tmp_path):
     np.testing.assert_allclose(1 / (1 + np.exp(-vertex["opacity"])), splats.opacities, rtol=1e-5)
     np.testing.assert_allclose(np.exp(vertex["scale_2"]), splats.scales[:, 2], rtol=1e-5)
     facts = read_facts(tmp_path / "a.ply")
-    assert facts["axes"] == AXES
+    assert facts["axes"] == Y_DOWN
     assert facts["units"] == "metres"
     assert facts["consent"] == "Said yes. Twice ?"
 

@@ -9,8 +9,10 @@ import torch
 
 from splatalk import files
 from splatalk.errors import UserError
+from splatalk.export.clip import Clip
 from splatalk.export.ply import read_ply
 from splatalk.export.ply_sequence import write_ply_sequence
+from splatalk.export.sound import Sound
 from splatalk.render.splats import Splats
 
 
@@ -28,7 +30,9 @@ def moving(n: int):
 def test_frames_sound_and_manifest(tmp_path):
     seen = []
     audio = np.sin(np.arange(1920) / 20).astype(np.float32)
-    n = write_ply_sequence(tmp_path / "seq", moving(3), 3, 25.0, audio, {"person": "x"}, lambda: seen.append(1))
+    n = write_ply_sequence(
+        tmp_path / "seq", Clip(moving(3), 3, 25.0, {"person": "x"}, Sound.mono(audio), lambda: seen.append(1))
+    )
     assert n == len(seen) == 3
     manifest = json.loads((tmp_path / "seq/manifest.json").read_text())
     assert manifest["n_frames"] == 3 and manifest["fps"] == 25.0 and manifest["n_gaussians"] == 4
@@ -40,14 +44,14 @@ def test_frames_sound_and_manifest(tmp_path):
 
 
 def test_an_older_sequence_is_replaced_but_nothing_else_is(tmp_path):
-    write_ply_sequence(tmp_path / "seq", moving(3), 3, 25.0, None, {})
-    write_ply_sequence(tmp_path / "seq", moving(1), 1, 25.0, None, {})
+    write_ply_sequence(tmp_path / "seq", Clip(moving(3), 3, 25.0, {}))
+    write_ply_sequence(tmp_path / "seq", Clip(moving(1), 1, 25.0, {}))
     assert sorted(p.name for p in (tmp_path / "seq").iterdir()) == ["000000.ply", "manifest.json"]
     mine = tmp_path / "holiday"
     mine.mkdir()
     (mine / "photo.jpg").write_text("x")
     with pytest.raises(UserError, match="not an exported sequence"):
-        write_ply_sequence(mine, moving(1), 1, 25.0, None, {})
+        write_ply_sequence(mine, Clip(moving(1), 1, 25.0, {}))
     assert [p.name for p in mine.iterdir()] == ["photo.jpg"]
 
 
@@ -57,9 +61,9 @@ def test_interrupted_or_empty_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_ply_sequence(tmp_path / "seq", breaking(), 3, 25.0, None, {})
+        write_ply_sequence(tmp_path / "seq", Clip(breaking(), 3, 25.0, {}))
     with pytest.raises(UserError, match="no frame"):
-        write_ply_sequence(tmp_path / "seq", iter(()), 0, 25.0, None, {})
+        write_ply_sequence(tmp_path / "seq", Clip(iter(()), 0, 25.0, {}))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,5 +73,5 @@ def test_too_small_a_disk_is_told_at_the_first_frame(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: Usage)
     with pytest.raises(UserError, match="MB are needed"):
-        write_ply_sequence(tmp_path / "seq", moving(3), 3, 25.0, None, {})
+        write_ply_sequence(tmp_path / "seq", Clip(moving(3), 3, 25.0, {}))
     assert list(tmp_path.iterdir()) == []
