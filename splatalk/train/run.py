@@ -46,6 +46,7 @@ def train(
     resume: bool = True,
     work: Path,
     on_log: Callable[[dict[str, Any]], None] | None = None,
+    watch: Callable[[Trainer, StepReport], None] | None = None,
 ) -> Avatar:
     """Fit an avatar to a capture and save it.
 
@@ -54,6 +55,7 @@ def train(
         resume: go on from a checkpoint in ``work`` if it is of the same capture, preset and seed.
         work: folder for the checkpoint, ``log.jsonl`` and ``preview.jpg``.
         on_log: called with a dictionary of figures every ``LOG_EVERY`` steps.
+        watch: called after every step; may draw, must not change anything.
 
     Raises:
         UserError: a file cannot be written, or a model file cannot be had.
@@ -70,6 +72,8 @@ def train(
         advance(trainer.step)
         for report in trainer.run():
             advance(1, **_shown(report))
+            if watch is not None:
+                watch(trainer, report)
             if report.step % LOG_EVERY == 0 or trainer.step == trainer.total:
                 line = {**dataclasses.asdict(report), "seconds": round(time.perf_counter() - began, 2)}
                 log.write(json.dumps(line) + "\n")
@@ -116,18 +120,20 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     return Trainer(avatar, capture, performance, preset, seed)
 
 
+def draw_frame(trainer: Trainer, frame: int) -> np.ndarray:
+    """(H, W, 3) uint8: a frame of the recording as the avatar draws it now."""
+    trainer.avatar.forget_features()
+    with torch.no_grad():
+        splats = trainer.avatar.pose(trainer.controls(frame))
+        drawn = rasterize(splats, trainer.capture.camera, trainer.plate).image
+    trainer.avatar.forget_features()
+    return drawn.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+
+
 def write_preview(trainer: Trainer, path: Path) -> None:
     """Recorded above drawn, for a few frames over the recording."""
     frames = trainer.sampler.frames[np.linspace(0, len(trainer.sampler.frames) - 1, 6).astype(int)[1:-1]]
-    columns = []
-    trainer.avatar.forget_features()
-    for frame in frames:
-        splats = trainer.avatar.pose(trainer.controls(int(frame)))
-        with torch.no_grad():
-            drawn = rasterize(splats, trainer.capture.camera, trainer.plate).image
-        picture = drawn.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
-        columns.append(np.vstack((trainer.capture.frame(int(frame)), picture)))
-    trainer.avatar.forget_features()
+    columns = [np.vstack((trainer.capture.frame(int(f)), draw_frame(trainer, int(f)))) for f in frames]
     cv2.imwrite(str(path), cv2.cvtColor(np.hstack(columns), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 

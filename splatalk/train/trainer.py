@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -50,6 +51,8 @@ class StepReport:
     stage: str
     loss: float
     l1: float
+    psnr: float
+    """Of this step's frame, full picture, dB."""
     gaussians: int
 
 
@@ -141,7 +144,9 @@ class Trainer:
         splats = self.avatar.splats(offsets, *self._refined(frame))
         drawn = rasterize(splats, self.capture.camera, self.plate)
         loss = photometric(drawn.image, target, self.weights)
-        l1 = (drawn.image.detach() - target.image).abs().mean().item()
+        difference = drawn.image.detach() - target.image
+        l1 = difference.abs().mean().item()
+        psnr = -10.0 * math.log10(max(difference.square().mean().item(), 1e-10))
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
         loss = loss + self.weights.poses * self.poses.size(frame)
         if stage == "speech":
@@ -152,7 +157,7 @@ class Trainer:
         self.optimizer.step(self._progress(), self._active(stage))
         self.step += 1
         self._maybe_densify()
-        return StepReport(self.step - 1, stage, loss.item(), l1, self.avatar.n_gaussians)
+        return StepReport(self.step - 1, stage, loss.item(), l1, psnr, self.avatar.n_gaussians)
 
     def _active(self, stage: str):
         refining = self.step >= POSES_FROM
