@@ -1,0 +1,200 @@
+"""Live driving: sound comes in pieces of any size, Controls come out as soon as they can be known."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+
+import numpy as np
+import torch
+
+from splatalk.avatar.audio_encoder import AudioEncoder
+from splatalk.avatar.controls import Controls
+from splatalk.avatar.model import Avatar
+from splatalk.drive.adjust import Adjust, adjusted_controls
+from splatalk.drive.from_audio import Head, manner_walk, still
+from splatalk.errors import UserError
+from splatalk.speech import SAMPLE_RATE, listener, live
+
+FADE_S = 0.2
+"""In which the mouth goes from what it did to what it does now, when words begin, end or are cut off."""
+
+HISTORY_S = 60.0
+"""Frames this far back can be taken back by ``interrupt``."""
+
+
+class Stream:
+    """An avatar that listens. All state is here; nothing depends on the size of the pieces in which sound comes.
+
+    Time is counted in frames. Sound begins with the frame after the last one that was given: after ``finish`` or
+    ``interrupt``, the next ``feed`` begins new words there. Head, blinks and gaze go on through all of it.
+
+    Args:
+        avatar: with a live encoder, or with a Whisper encoder, which then does with what can be known in time.
+        seed: where in the recorded manner it starts and how it goes on.
+        head: ``natural`` or ``still``.
+        style: a name in ``drive.manner.STYLES``.
+        adjust: knobs; may be replaced at any time (``stream.adjust = ...``).
+        lookahead_s: seconds of sound that are waited for after a frame, one of ``live.LOOKAHEADS_S``.
+
+    Raises:
+        UserError: this avatar cannot be driven live, or the lookahead is none of the four.
+    """
+
+    def __init__(
+        self,
+        avatar: Avatar,
+        *,
+        seed: int = 0,
+        head: Head = "natural",
+        style: str = "natural",
+        adjust: Adjust | None = None,
+        lookahead_s: float = live.DEFAULT_LOOKAHEAD_S,
+    ) -> None:
+        if lookahead_s not in live.LOOKAHEADS_S:
+            known = ", ".join(f"{1000 * s:.0f}" for s in live.LOOKAHEADS_S)
+            raise UserError(f"A lookahead of {1000 * lookahead_s:g} ms is not possible.", f"Use {known} milliseconds.")
+        self.avatar, self.adjust, self.lookahead_s = avatar, adjust or Adjust(), lookahead_s
+        self.frame = 0
+        """Index of the next frame."""
+        self._mouth = _LiveMouth(avatar, lookahead_s)
+        self._walk = None if head == "still" else manner_walk(avatar, seed, style)
+        self._still = {name: rows[0] for name, rows in still(avatar, 1).items()}
+        self._ahead: deque[dict[str, np.ndarray]] = deque()  # motion of frames that were taken back
+        self._given: deque[tuple[dict[str, np.ndarray], np.ndarray]] = deque(maxlen=round(HISTORY_S * avatar.fps))
+        self._last = self._mouth.rest
+        self._gap, self._faded = np.zeros_like(self._last), 0.0
+        self._silence()
+
+    @property
+    def fps(self) -> float:
+        return self.avatar.fps
+
+    def feed(self, samples: np.ndarray) -> list[Controls]:
+        """Hear more.
+
+        Args:
+            samples: (S,) float32, 16 kHz, -1..1; any length.
+
+        Returns:
+            the frames whose lookahead is now complete, in order.
+        """
+        if samples.ndim != 1:
+            raise ValueError(f"samples must be (S,), got {samples.shape}")
+        self._n_samples += len(samples)
+        return self._hear(np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0))
+
+    def finish(self) -> list[Controls]:
+        """The sound is over: the frames that still waited for their lookahead. The next ``feed`` begins new words."""
+        wanted = int(np.ceil(self._n_samples / SAMPLE_RATE * self.fps - 1e-9))
+        steps = live.steps_until(max(wanted - 1, 0), self.fps, self.lookahead_s) - self._steps
+        missing = max(steps, 0) * listener.STEP - len(self._rest_of_block)
+        frames = self._hear(np.zeros(max(missing, 0), np.float32), limit=wanted)
+        self._silence()
+        return frames
+
+    def interrupt(self, frame: int | None = None) -> None:
+        """Stop now: forget the sound that is still waiting; the mouth goes to rest in the next frames.
+
+        Args:
+            frame: index of the first frame that will not be shown. Frames from there on that were already given
+                are taken back, so that what follows continues what was seen. None: all were shown.
+        """
+        if frame is not None:
+            for _ in range(min(self.frame - frame, len(self._given))):
+                motion, _ = self._given.pop()
+                self._ahead.appendleft(motion)
+                self.frame -= 1
+            self._last = self._given[-1][1] if self._given else self._mouth.rest
+        self._silence()
+
+    def idle(self) -> Controls:
+        """One frame without sound."""
+        if self._n_samples:
+            self._silence()
+        return self._frame(self._mouth.rest)
+
+    # --- inside
+
+    def _silence(self) -> None:
+        """No words from here on: forget what was heard, and let the next frames start from the last mouth."""
+        self._hearing = listener.begin()
+        self._known = np.zeros(listener.width(), np.float32)
+        self._rest_of_block = np.zeros(0, np.float32)
+        self._steps, self._n_samples, self._spoken = 0, 0, 0
+        self._break = True
+
+    def _hear(self, samples: np.ndarray, limit: int | None = None) -> list[Controls]:
+        """Frames that the steps in ``samples`` complete, at most ``limit`` of this sound."""
+        waiting = np.concatenate((self._rest_of_block, samples))
+        whole = len(waiting) // listener.STEP
+        frames = self._due(limit) if self._steps == 0 and len(waiting) else []
+        for block in waiting[: whole * listener.STEP].reshape(whole, listener.STEP):
+            self._known = listener.hear(self._hearing, block)
+            self._steps += 1
+            frames += self._due(limit)
+        self._rest_of_block = waiting[whole * listener.STEP :]
+        return frames
+
+    def _due(self, limit: int | None) -> list[Controls]:
+        frames = []
+        while live.steps_until(self._spoken, self.fps, self.lookahead_s) <= self._steps:
+            if limit is not None and self._spoken >= limit:
+                break
+            self._spoken += 1
+            frames.append(self._frame(self._mouth(self._known)))
+        return frames
+
+    def _frame(self, mouth: np.ndarray) -> Controls:
+        """The next frame with that mouth (C,), without a jump from the last one."""
+        if self._break:
+            self._gap, self._faded, self._break = self._last - mouth, 0.0, False
+        self._faded += 1.0 / (FADE_S * self.fps)
+        part = min(self._faded, 1.0)
+        self._last = mouth + (1.0 - part * part * (3.0 - 2.0 * part)) * self._gap
+        motion = self._motion()
+        self._given.append((motion, self._last))
+        controls = Controls(**motion, mouth=self._last)
+        time = self.frame / self.fps
+        self.frame += 1
+        return adjusted_controls(self.avatar, controls, self.adjust, time)
+
+    def _motion(self) -> dict[str, np.ndarray]:
+        """Pose, upper face and gaze of the next frame."""
+        if self._ahead:
+            return self._ahead.popleft()
+        if self._walk is None:
+            return self._still
+        return {name: rows[0] for name, rows in self._walk.take(1).items()}
+
+
+@dataclasses.dataclass
+class _LiveMouth:
+    """What is known of the sound to a mouth code."""
+
+    avatar: dataclasses.InitVar[Avatar]
+    lookahead_s: dataclasses.InitVar[float]
+
+    def __post_init__(self, avatar: Avatar, lookahead_s: float) -> None:
+        own = avatar.live_encoder
+        self.lookahead = live.lookahead_steps(lookahead_s)
+        self.stand_in = own is None
+        encoder = avatar.audio_encoder if own is None else own[live.key(lookahead_s)]
+        if encoder is None:
+            raise UserError("This avatar cannot be driven by sound.", "Enrol it again from a recording with speech.")
+        if own is None and avatar.meta["speech"] != "whisper":
+            raise UserError("This avatar has no encoder for live driving.", "Train it again with this splatalk.")
+        assert isinstance(encoder, AudioEncoder)
+        self.encoder = encoder
+        self.rest = np.asarray(encoder.rest.numpy(), dtype=np.float32)
+
+    def __call__(self, known: np.ndarray) -> np.ndarray:
+        """(width,) from ``listener.hear`` -> (C,) code."""
+        rows = listener.estimates(known, self.lookahead, live.CONTEXT)
+        if self.stand_in:
+            rows = listener.as_whisper(rows)
+            beyond = (self.encoder.config.window - len(rows)) // 2
+            rows = np.pad(rows, ((beyond, beyond), (0, 0)))
+        with torch.no_grad():
+            code = self.encoder(torch.from_numpy(rows)[None])[0][0]
+        return np.asarray(code.numpy())
