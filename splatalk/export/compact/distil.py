@@ -130,7 +130,7 @@ def _compact(avatar: Avatar, chosen: Selection, bases: Mapping[str, Bases]) -> C
         yaw_range=yaw,
         pitch_range=pitch,
         means=quantise.linear(means.numpy(), np.uint16).values(),
-        quats=quantise.from_unit_quaternions(quantise.unit_quaternions(quats.numpy())),
+        quats=quantise.unit_quaternions(quantise.quaternions(quats.numpy())),
         log_scales=quantise.linear(log_scales.numpy(), np.uint8).values(),
         opacity_logits=quantise.linear(logits.numpy(), np.uint8).values(),
         color=quantise.linear(color.numpy(), np.uint16).values(),

@@ -148,7 +148,7 @@ def _canonical(compact: Compact) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "color": quantise.linear(compact.color, np.uint16),
     }
     tensors = {name: field.q for name, field in fields.items()}
-    tensors["quats"] = quantise.unit_quaternions(compact.quats)
+    tensors["quats"] = quantise.quaternions(compact.quats)
     tensors["bone"] = np.rint(compact.bone * 255.0).astype(np.uint8)
     scales = {
         name: {"low": np.atleast_1d(field.low).tolist(), "high": np.atleast_1d(field.high).tolist()}
@@ -214,7 +214,7 @@ def _contents(header: Header, tensors: Mapping[str, np.ndarray]) -> Contents:
         head_centre=header.head_centre,
         yaw_range=header.yaw_range,
         pitch_range=header.pitch_range,
-        quats=quantise.from_unit_quaternions(tensors["quats"]),
+        quats=quantise.unit_quaternions(tensors["quats"]),
         bone=np.asarray(tensors["bone"] / np.float32(255.0), np.float32),
         bases={k: b.values().reshape(header.ranks[k], header.n_dynamic, WIDTHS[k]) for k, b in bases.items()},
         plate=Plate(tensors["plate"].tobytes(), header.plate_mime, *header.plate_size),

@@ -65,13 +65,13 @@ def scaled(values: np.ndarray, dtype: type[np.signedinteger], least: np.ndarray 
     return Scaled(np.rint(x / scale.reshape(-1, *[1] * (x.ndim - 1))).astype(dtype), scale)
 
 
-def unit_quaternions(quats: np.ndarray) -> np.ndarray:
-    """(N, 4) wxyz of any length -> int8 of the unit ones."""
-    unit = quats.astype(np.float64) / np.maximum(np.linalg.norm(quats, axis=1, keepdims=True), 1e-12)
-    return np.asarray(np.rint(unit * 127.0), np.int8)
+def quaternions(quats: np.ndarray) -> np.ndarray:
+    """(N, 4) wxyz of any length -> int8 of a length that makes the largest part 127 or -127."""
+    x = quats.astype(np.float64)
+    return np.asarray(np.rint(x / np.maximum(np.abs(x).max(1, keepdims=True), 1e-12) * 127.0), np.int8)
 
 
-def from_unit_quaternions(q: np.ndarray) -> np.ndarray:
+def unit_quaternions(q: np.ndarray) -> np.ndarray:
     """(N, 4) int8 -> float32 of unit length; the identity where all four are zero."""
     x = q.astype(np.float64)
     x[np.abs(x).max(1, initial=0.0) == 0] = (1.0, 0.0, 0.0, 0.0)
