@@ -31,10 +31,15 @@ def test_text_is_spoken(run, tiny_avatar_path):
 
 
 @pytest.mark.parametrize("words, said", [
-    ((), "Nothing drives"), (("--audio", SAMPLE_SPEECH, "--text", "x"), "exclude"), (("--text", " ", "--dry-run"), "no text"),
+    ((), "Nothing drives"),
+    (("--audio", SAMPLE_SPEECH, "--text", "x"), "exclude"),
+    (("--text", " ", "--dry-run"), "no text"),
     (("--text", "x", "--emotion", "jolly:1"), "no curve or emotion"),
-    (("--text", "x", "--lip-scale", "9"), "lip scale"), (("--text", "x", "--voice", "xx-yy", "--dry-run"), "no voice"), (("--curves", "gone.csv"), "no file"),
-    (("--text", "x", "--expression", "jawOpen"), "cannot be understood"), (("--audio", SAMPLE_SPEECH), "no name"),
+    (("--text", "x", "--lip-scale", "9"), "lip scale"),
+    (("--text", "x", "--voice", "xx-yy", "--dry-run"), "no voice"),
+    (("--curves", "gone.csv"), "no file"),
+    (("--text", "x", "--expression", "jawOpen"), "cannot be understood"),
+    (("--audio", SAMPLE_SPEECH), "no name"),
     (("--text", "x", "--head", "sideways"), "no file"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_explained(run_json, tiny_avatar_path, words, said):
