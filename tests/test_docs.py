@@ -14,8 +14,11 @@ from splatalk.cli.app import COMMANDS
 from splatalk.config import preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("docs", "captures", "benchmarks", "viewer")
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(p for d in ("docs", "captures", "benchmarks", "viewer") for p in (ROOT / d).rglob("*.md"))]
+    page
+    for page in (*ROOT.glob("*.md"), *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.md")))
+    if "node_modules" not in page.parts
 )
 
 
