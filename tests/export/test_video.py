@@ -126,3 +126,54 @@ def test_a_film_without_sound_is_told(tmp_path):
     write_video(tmp_path / "a.mp4", bars(3), 25)
     with pytest.raises(FormatError, match="no sound track"):
         read_sound(tmp_path / "a.mp4")
+
+
+def discs(n: int, size: int = 64):
+    """A red disc, half transparent on its left, on nothing."""
+    y, x = np.mgrid[:size, :size] - size / 2 + 0.5
+    frame = np.zeros((size, size, 4), np.uint8)
+    frame[..., :3] = (220, 40, 30)
+    frame[..., 3] = np.where(x**2 + y**2 < (size / 3) ** 2, np.where(x < 0, 128, 255), 0)
+    for _ in range(n):
+        yield frame
+
+
+def frames_of_webm(path) -> list[np.ndarray]:
+    """(H, W, 4) each; only libvpx's own decoder reads the alpha."""
+    decoder = av.CodecContext.create("libvpx-vp9", "r")
+    with av.open(str(path)) as container:
+        packets = list(container.demux(video=0))
+        return [f.to_ndarray(format="rgba") for p in packets for f in decoder.decode(p if p.size else None)]
+
+
+def test_webm_has_alpha_colours_and_sound(tmp_path):
+    write_video(tmp_path / "a.webm", discs(10), 25, Sound.mono(clicks(1.0, 44100), 44100), {"consent": "Said yes."})
+    with av.open(str(tmp_path / "a.webm")) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, sound.codec_context.name) == ("vp9", "opus")
+        assert video.metadata["ALPHA_MODE" if "ALPHA_MODE" in video.metadata else "alpha_mode"] == "1"
+        assert "Said yes." in str(container.metadata)
+    frames = frames_of_webm(tmp_path / "a.webm")
+    assert len(frames) == 10 and frames[0].shape == (64, 64, 4)
+    for frame in (frames[0], frames[9]):
+        assert frame[2, 2, 3] <= 2 and abs(int(frame[32, 20, 3]) - 128) <= 4 and frame[32, 44, 3] >= 252
+        np.testing.assert_allclose(frame[32, 44, :3], (220, 40, 30), atol=6)
+
+
+def test_webm_without_alpha_and_sound_in_step(tmp_path):
+    samples = clicks(2.0, 48000)
+    assert write_video(tmp_path / "a.webm", bars(50), 25, Sound.mono(samples, 48000)) == 50
+    with av.open(str(tmp_path / "a.webm")) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        back = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    for i, colour in enumerate(COLOURS):
+        np.testing.assert_allclose(back[30, 16 + 32 * i], colour, atol=6)
+    heard = read_sound(tmp_path / "a.webm").samples[0]
+    lag = np.correlate(heard[24000 - 1200 : 24000 + 1440], samples[24000:24240], "valid").argmax() - 1200
+    assert abs(lag) <= 48, "a millisecond"
+
+
+def test_frames_with_alpha_are_not_flattened_silently(tmp_path):
+    with pytest.raises(ValueError, match="alpha"):
+        write_video(tmp_path / "a.mp4", discs(1), 25)
+    assert list(tmp_path.iterdir()) == []
