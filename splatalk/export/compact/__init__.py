@@ -5,7 +5,7 @@ holds the Gaussians, the bases, and optionally a track (coefficients and poses o
 docs/formats.md says how it is laid out.
 """
 
-from splatalk.export.compact.distil import distil, distil_steps
+from splatalk.export.compact.distillation import distil, distil_steps
 from splatalk.export.compact.layout import Contents, read, to_bytes, write
 from splatalk.export.compact.model import ATTRIBUTES, Compact, EncodedSound, Plate, Track, posed
 from splatalk.export.compact.project import LiveProjector, coefficients, track_of

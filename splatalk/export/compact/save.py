@@ -8,7 +8,7 @@ from typing import Any
 
 from splatalk.avatar.controls import Performance
 from splatalk.avatar.model import Avatar
-from splatalk.export.compact.distil import distil, distil_steps
+from splatalk.export.compact.distillation import distil, distil_steps
 from splatalk.export.compact.layout import check_suffix, write
 from splatalk.export.compact.model import Compact, EncodedSound, Track
 from splatalk.export.compact.project import track_of

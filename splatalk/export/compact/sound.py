@@ -24,7 +24,7 @@ MIME = "audio/mp4"
 
 
 def encode_sound(sound: Sound, bitrate: int = BITRATE) -> EncodedSound:
-    """Compress for a page: one channel, MP4 with its index in front.
+    """Compress for a page: one channel.
 
     Args:
         sound: one or two channels at any rate.
@@ -38,7 +38,7 @@ def encode_sound(sound: Sound, bitrate: int = BITRATE) -> EncodedSound:
         raise UserError("The sound is empty.", "Give a file with at least one word in it.")
     rate = min(sound.rate, MAX_RATE)
     memory = io.BytesIO()
-    with av.open(memory, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with av.open(memory, "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=rate, layout="mono", bit_rate=bitrate)
         resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate, frame_size=1024)
         frame = av.AudioFrame.from_ndarray(mono, format="fltp", layout="mono")
