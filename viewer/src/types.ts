@@ -17,7 +17,8 @@ export interface Frame {
 export interface FrameSource {
   /** Seconds. May grow while frames arrive; Infinity when there is no end, and then nothing can be scrubbed. */
   readonly duration: number;
-  /** The frame that is on screen at `time`: the latest that is not later. Null before the first one is there. */
+  /** The frame that is on screen at `time`: the latest that is not later, the same object as
+   * long as it is the same frame. Null before the first one is there. */
   frameAt(time: number): Frame | null;
 }
 
