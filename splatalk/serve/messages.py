@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import struct
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -57,9 +58,14 @@ class SetControls:
 
 @dataclasses.dataclass(frozen=True)
 class Say:
-    """``{"type": "say", "text": "Hello."}``: speak a text."""
+    """``{"type": "say", "text": "Hello.", "voice": "en"}``: speak a text.
+
+    Args:
+        voice: a language such as ``en`` or ``de``, or a name that the synthesiser knows.
+    """
 
     text: str
+    voice: str = "en"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +120,7 @@ def parse(text: str) -> ClientMessage:
     if kind == "controls":
         return _controls(raw)
     if kind == "say":
-        return Say(_text(raw, "text", MAX_TEXT))
+        return Say(_text(raw, "text", MAX_TEXT), _voice(raw))
     if kind == "sound":
         return SoundFollows(_text(raw, "name", MAX_NAME), int(_number(raw, "bytes", 1, MAX_SOUND_BYTES)))
     if kind == "mic":
@@ -180,6 +186,13 @@ def _text(raw: dict[str, Any], key: str, longest: int) -> str:
     if len(value) > longest:
         raise FormatError(f"That is too long: {len(value)} characters.", f"Use at most {longest}.")
     return value
+
+
+def _voice(raw: dict[str, Any]) -> str:
+    voice = raw.get("voice", "en")
+    if not isinstance(voice, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,39}", voice):
+        raise _bad("'voice' is not the name of one")
+    return voice
 
 
 def _no_number(name: str) -> float:
@@ -251,8 +264,8 @@ class Hello:
         coefficients: K, numbers of a frame before the poses.
         expression: names of the curves, sliders in that order.
         emotions: names.
-        speech: whether sound can drive it.
-        text: whether a text can.
+        speech: whether sounds and texts can drive it.
+        microphone: whether it can follow sound while it is spoken.
         lookahead_ms: how much sound after a moment the live mouth has to hear.
     """
 
@@ -262,7 +275,7 @@ class Hello:
     expression: tuple[str, ...]
     emotions: tuple[str, ...]
     speech: bool
-    text: bool
+    microphone: bool
     lookahead_ms: float
     max_text: int = MAX_TEXT
     max_sound_bytes: int = MAX_SOUND_BYTES

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import torch
 
 from splatalk.avatar.controls import Controls
 from splatalk.avatar.model import Avatar
 from splatalk.drive.adjust import Adjust, adjusted_controls
-from splatalk.export.compact import Compact, coefficients
+from splatalk.drive.from_audio import manner_walk
+from splatalk.drive.stream import Stream
+from splatalk.errors import UserError
+from splatalk.export.compact import Compact
 from splatalk.export.compact.poses import pack
+from splatalk.export.compact.project import LiveProjector
 from splatalk.serve.messages import SetControls
 
 
@@ -44,9 +47,7 @@ class Person:
 
     def __init__(self, avatar: Avatar, compact: Compact) -> None:
         self.avatar, self.compact = avatar, compact
-        gaussians = avatar.gaussians
-        with torch.no_grad():
-            self._features = avatar.deformation.features(gaussians.means[gaussians.dynamic])
+        self._project = LiveProjector(avatar, compact)
 
     @property
     def fps(self) -> float:
@@ -55,7 +56,41 @@ class Person:
     def values(self, controls: Controls, knobs: Knobs) -> np.ndarray:
         """(K + 14,) float32: coefficients, then head and torso as quaternion wxyz and translation in metres."""
         turned = knobs.applied(self.avatar, controls)
-        with torch.no_grad():
-            offsets = self.avatar.offsets(self.avatar.tokens(turned), self._features)
         poses = pack(np.stack((turned.head_pose, turned.torso_pose)))
-        return np.concatenate((coefficients(self.compact, offsets), poses.ravel())).astype(np.float32)
+        return np.concatenate((self._project(turned), poses.ravel())).astype(np.float32)
+
+
+class Idler:
+    """Stands in for ``drive.stream.Stream`` where an avatar cannot be driven live: it only idles.
+
+    Args:
+        avatar: any.
+        seed: of its manner.
+    """
+
+    lookahead_s = 0.0
+
+    def __init__(self, avatar: Avatar, seed: int = 0) -> None:
+        self._walk = manner_walk(avatar, seed)
+        self._rest = avatar.mouth_basis.rest
+
+    def feed(self, samples: np.ndarray) -> list[Controls]:
+        return []
+
+    def finish(self) -> list[Controls]:
+        return []
+
+    def interrupt(self) -> None:
+        pass
+
+    def idle(self) -> Controls:
+        motion = {name: rows[0] for name, rows in self._walk.take(1).items()}
+        return Controls(**motion, mouth=self._rest)
+
+
+def ear_of(avatar: Avatar, seed: int = 0) -> Stream | Idler:
+    """Live driving, as far as the avatar can do it."""
+    try:
+        return Stream(avatar, seed=seed)
+    except UserError:
+        return Idler(avatar, seed)

@@ -59,7 +59,12 @@ class Recital:
     text: str = ""
 
 
-Order = Knobs | Clock | Stop | Microphone | Recital
+@dataclasses.dataclass(frozen=True)
+class Preparing:
+    """An utterance is being made; what is said now ends."""
+
+
+Order = Knobs | Clock | Stop | Microphone | Preparing | Recital
 
 
 class Body(Protocol):
@@ -123,6 +128,8 @@ class Puppet:
 
     def ask(self, order: Order) -> None:
         """Have it done before the next frame."""
+        if isinstance(order, Microphone) and order.on:
+            self._intake.clear()  # now, not when it is done: sound follows
         self._orders.append(order)
 
     def hear(self, samples: np.ndarray) -> None:
@@ -160,8 +167,8 @@ class Puppet:
         if isinstance(order, Microphone) and self._doing == "listening":
             self._hearing = False  # what was heard is still acted out
             return []
-        if isinstance(order, Stop):
-            return self._rest()
+        if isinstance(order, Stop | Preparing):
+            return self._rest("idle" if isinstance(order, Stop) else "preparing")
         return []
 
     def _set_clock(self, order: Clock) -> None:
@@ -186,18 +193,17 @@ class Puppet:
         self._delays.clear()
         return [State("listening")]
 
-    def _rest(self) -> list[ServerMessage]:
-        was, self._doing = self._doing, "idle"
+    def _rest(self, told: Literal["idle", "preparing"] = "idle") -> list[ServerMessage]:
+        self._changed |= self._doing != "idle"
+        self._doing = "idle"
         self._silence()
-        self._changed |= was != "idle"
-        return [State("idle")]
+        return [State(told)]
 
     def _silence(self) -> None:
-        """Forget every sound and what is left of an utterance."""
+        """Forget what was heard and what is left of an utterance."""
         self._recital = None
         self._hearing = False
         self._heard.clear()
-        self._intake.clear()
         self._ear.interrupt()
 
     # --- what drives a frame
@@ -206,7 +212,8 @@ class Puppet:
         wait = self._until_due()
         if wait > 0.0:
             return [], wait
-        return [self._frame(Frame.IDLE, 0, self._now() - self._born, self._ear.idle())], 1.0 / self._fps
+        frame = self._frame(Frame.IDLE, 0, self._now() - self._born, self._ear.idle())
+        return [frame], max(self._due - self._now(), 0.0)
 
     def _until_due(self) -> float:
         """Seconds until the next frame that nobody waits for; 0 now, and then the one after it is set."""
