@@ -84,6 +84,16 @@ def output_file(path: Path, suffixes: tuple[str, ...], *, inputs: tuple[Path | N
     return path
 
 
+def output_folder(path: Path, *, inputs: tuple[Path | None, ...] = ()) -> Path:
+    """``path`` if a folder may be written there.
+
+    Raises:
+        UserError: one of ``inputs``, or inside a file.
+    """
+    _check_place(path, inputs)
+    return path
+
+
 def new_output(path: Path, suffix: str, force: bool, *, inputs: tuple[Path | None, ...] = ()) -> Path:
     """``path`` for something that takes long to make: what is already there stays, unless ``force``."""
     if path.suffix.lower() != suffix:

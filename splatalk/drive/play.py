@@ -57,13 +57,17 @@ def background_image(avatar: Avatar, background: str | None, camera: Camera) -> 
         if plate.shape[:2] != (camera.height, camera.width):
             plate = cv2.resize(plate, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
         return torch.from_numpy(np.ascontiguousarray(plate)).float() / 255.0
-    text = background.removeprefix("#")
+    return parse_colour(background)
+
+
+def parse_colour(text: str) -> torch.Tensor:
+    """``#e8e8e8`` → (3,) sRGB, 0..1. Raises UserError: no such colour."""
     try:
-        channels = bytes.fromhex(text)
+        channels = bytes.fromhex(text.removeprefix("#"))
     except ValueError:
         channels = b""
     if len(channels) != 3:
-        raise UserError(f"{background!r} is no background.", "Use plate, or a colour such as #e8e8e8.")
+        raise UserError(f"{text!r} is no background.", "Use plate, or a colour such as #e8e8e8.")
     return torch.tensor(list(channels)).float() / 255.0
 
 

@@ -1,7 +1,7 @@
 """A performance as ``.4dgs``, one file with sound and provenance, written by the format's own library ``fourdgs``.
 
-Every frame's Gaussians live in a window of one frame and move towards the next, so slow motion is smooth too. Axes are y
-up, quaternions xyzw, colours sRGB. The library builds the file in memory, about half a kilobyte a Gaussian and frame.
+Every frame's Gaussians live in a window of one frame and move towards the next, so slow motion is smooth too. Axes are
+y up, quaternions xyzw, colours sRGB. The library builds the file in memory: half a kilobyte a Gaussian and frame.
 """
 
 from __future__ import annotations

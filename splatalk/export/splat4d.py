@@ -1,8 +1,8 @@
 """A performance as ``.splat4d``, small and streamable, encoded by the program of the package ``splats4d``.
 
 That program takes a folder of antimatter15's ``.splat`` frames: 32 bytes a Gaussian, colours and rotations in bytes, no
-harmonics (the colours are those that the capture camera sees). Axes stay y down, as in PLY. Sound and facts have no place
-in the file, so they stand beside it in ``NAME.wav`` and ``NAME.splat4d.json``.
+harmonics (the colours are those that the capture camera sees). Axes stay y down, as in PLY. Sound and facts have no
+place in the file, so they stand beside it in ``NAME.splat4d.wav`` and ``.json``.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ def _write_beside(path: Path, clip: Clip) -> None:
     told = {
         **stated(clip.facts, y_up=False, quaternions="wxyz, a component is (byte - 128) / 128"),
         "fps": clip.fps,
-        "sound": None if clip.sound is None else path.with_suffix(".wav").name,
+        "sound": None if clip.sound is None else f"{path.name}.wav",
     }
     if clip.sound is not None:
-        with files.atomic_path(path.with_suffix(".wav")) as beside:
+        with files.atomic_path(path.with_name(path.name + ".wav")) as beside:
             write_wav(beside, clip.sound)
     with files.atomic_path(path.with_name(path.name + ".json")) as beside:
         beside.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

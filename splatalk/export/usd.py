@@ -31,14 +31,14 @@ _SAVE_EVERY = 50  # frames; a saved layer keeps its samples on the disk, not in 
 
 def sound_beside(path: Path) -> Path:
     """Where the sound of a ``.usdc`` stands; a ``.usdz`` holds it itself."""
-    return path.with_suffix(".wav")
+    return path.with_name(path.name + ".wav")
 
 
 def write_usd(path: Path, clip: Clip) -> int:
     """Write a stage that plays.
 
     Args:
-        path: ``.usdc``, ``.usda`` or ``.usd`` (the sound then goes into ``NAME.wav`` beside it), or ``.usdz``.
+        path: ``.usdc``, ``.usda`` or ``.usd`` (the sound then goes into ``NAME.usdc.wav`` beside it), or ``.usdz``.
         clip: at least one frame.
 
     Returns:

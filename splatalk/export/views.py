@@ -1,29 +1,38 @@
-"""Cameras around an avatar, and playing it while the camera moves."""
+"""Cameras around an avatar, and playing it while the camera moves, over a background or over nothing."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
+import torch
 
 from splatalk.avatar.controls import BLENDSHAPES, Performance
+from splatalk.render.rasterize import rasterize
 
 if TYPE_CHECKING:
     from splatalk.avatar.model import Avatar
     from splatalk.render.camera import Camera
+    from splatalk.render.splats import Splats
+
+TRANSPARENT = "transparent"
+_FRINGE = 7  # pixels over which colours spread into what is transparent, so that blurring edges shows no black
 
 
-def view(avatar: Avatar, yaw: float, pitch: float) -> Camera:
-    """The capture camera moved around the head by ``yaw`` and ``pitch`` degrees (see ``Camera.orbited``)."""
-    return avatar.camera.orbited(avatar.head_centre, math.radians(yaw), math.radians(pitch))
+def view(avatar: Avatar, yaw: float, pitch: float, distance: float = 1.0) -> Camera:
+    """The capture camera moved around the head by ``yaw`` and ``pitch`` degrees (see ``Camera.orbited``).
 
-
-def orbit(avatar: Avatar, n_frames: int, swing: float, tilt: float) -> list[Camera]:
-    """One smooth turn to one side, to the other and back: ``swing`` degrees sideways, ``tilt`` degrees up and down."""
-    turns = [2 * math.pi * i / n_frames for i in range(n_frames)]
-    return [view(avatar, swing * math.sin(t), tilt * math.sin(2 * t)) for t in turns]
+    Args:
+        distance: from the head, as a multiple of the recorded one; the head keeps its place in the picture.
+    """
+    camera = avatar.camera.orbited(avatar.head_centre, math.radians(yaw), math.radians(pitch))
+    pose = camera.world_to_camera.copy()
+    pose[:3, 3] += (distance - 1.0) * (pose[:3, :3] @ avatar.head_centre + pose[:3, 3])
+    return dataclasses.replace(camera, world_to_camera=pose)
 
 
 def rest(avatar: Avatar, n_frames: int) -> Performance:
@@ -47,10 +56,30 @@ def play_from(
 ) -> Iterator[np.ndarray]:
     """``drive.play`` with a camera for every frame.
 
+    Args:
+        background: as for ``play``, or ``transparent``.
+
     Yields:
-        (H, W, 3) uint8 sRGB pictures.
+        (H, W, 3) uint8 sRGB pictures, or (H, W, 4) with straight alpha when the background is transparent.
     """
     from splatalk.drive.play import play
 
     for i, camera in enumerate(cameras):
-        yield from play(avatar, performance.select(np.array([i])), camera, background, size, backend)
+        if background == TRANSPARENT:
+            seen = camera if size is None else camera.resized(*size)
+            yield cut_out(avatar.pose(performance.frame(i)), seen, backend)
+        else:
+            yield from play(avatar, performance.select(np.array([i])), camera, background, size, backend)
+
+
+@torch.no_grad()
+def cut_out(splats: Splats, camera: Camera, backend: str = "auto") -> np.ndarray:
+    """(H, W, 4) uint8 sRGB with straight alpha: the Gaussians over nothing."""
+    drawn = rasterize(splats, camera, None, backend=backend)
+    alpha = drawn.alpha.clamp(0, 1).cpu().numpy()[..., None]
+    over_black = drawn.image.clamp(0, 1).cpu().numpy()
+    kernel = (2 * _FRINGE + 1, 2 * _FRINGE + 1)
+    near = cv2.blur(over_black, kernel) / np.maximum(cv2.blur(alpha, kernel)[..., None], 1e-6)
+    colour = np.where(alpha > 1 / 255, over_black / np.maximum(alpha, 1e-6), near)
+    rgba = np.concatenate((np.clip(colour, 0, 1), alpha), 2)
+    return (rgba * 255).round().astype(np.uint8)

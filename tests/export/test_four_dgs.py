@@ -47,7 +47,8 @@ def test_its_own_library_reads_every_frame(tmp_path, coefficients):
         read = state(scene, i / 25)
         assert len(read) == 300
         assert psnr(picture(half_turn(read), CAMERA), picture(splats, CAMERA)) > 40, f"frame {i}"
-    between = (list(nodding(2, 300))[0].means + list(nodding(2, 300))[1].means) / 2
+    first, second = nodding(2, 300)
+    between = (first.means + second.means) / 2
     moved = half_turn(state(scene, 0.5 / 25)).means
     assert (moved.mean(0) - between.mean(0)).abs().max() < 1e-4, "half way between two frames"
 

@@ -43,11 +43,11 @@ def test_its_own_program_decodes_every_frame(tmp_path, coefficients):
 
 def test_sound_and_facts_stand_beside_it(tmp_path):
     write_splat4d(tmp_path / "a.splat4d", Clip(nodding(2), 2, 25.0, {"consent": "Said yes."}, VOICE))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.splat4d", "a.splat4d.json", "a.wav"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.splat4d", "a.splat4d.json", "a.splat4d.wav"]
     told = json.loads((tmp_path / "a.splat4d.json").read_text())
-    assert told["consent"] == "Said yes." and told["fps"] == 25.0 and told["sound"] == "a.wav"
+    assert told["consent"] == "Said yes." and told["fps"] == 25.0 and told["sound"] == "a.splat4d.wav"
     assert "y down" in told["axes"] and "sRGB" in told["colour"]
-    with wave.open(str(tmp_path / "a.wav")) as sound:
+    with wave.open(str(tmp_path / "a.splat4d.wav")) as sound:
         assert sound.getnframes() == 1600
 
 

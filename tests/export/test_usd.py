@@ -99,8 +99,8 @@ def test_the_camera_sees_what_the_capture_camera_saw(tmp_path):
 def test_sound_beside_or_inside(tmp_path):
     write_usd(tmp_path / "a.usdc", clip(sound=VOICE))
     write_usd(tmp_path / "b.usdz", clip(sound=VOICE))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.usdc", "a.wav", "b.usdz"]
-    with wave.open(str(tmp_path / "a.wav")) as sound:
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.usdc", "a.usdc.wav", "b.usdz"]
+    with wave.open(str(tmp_path / "a.usdc.wav")) as sound:
         assert (sound.getframerate(), sound.getnframes()) == (16000, 3200)
     for name in ("a.usdc", "b.usdz"):
         stage = Usd.Stage.Open(str(tmp_path / name))
