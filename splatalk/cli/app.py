@@ -12,7 +12,7 @@ import click
 import splatalk
 from splatalk.cli.guard import run_guarded
 
-COMMANDS = ("doctor", "enroll", "capture", "train", "speak", "perform", "render", "export", "info", "eval")
+COMMANDS = ("doctor", "enroll", "capture", "train", "speak", "view", "perform", "render", "export", "info", "eval")
 
 
 class Commands(click.Group):

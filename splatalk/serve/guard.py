@@ -84,8 +84,8 @@ class Guard:
         host = request.headers.get("Host", "")
         return {
             "Content-Security-Policy": (
-                "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
-                f"media-src 'self' blob:; connect-src 'self' ws://{host} blob: data:; worker-src 'self'; "
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+                f"media-src 'self' blob:; connect-src 'self' ws://{host}; worker-src 'self'; "
                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),
             "X-Content-Type-Options": "nosniff",

@@ -260,6 +260,7 @@ class Hello:
 
     Args:
         name: of the avatar.
+        fingerprint: of its compact file: another one means another avatar, and the page loads anew.
         fps: frames per second.
         coefficients: K, numbers of a frame before the poses.
         expression: names of the curves, sliders in that order.
@@ -270,6 +271,7 @@ class Hello:
     """
 
     name: str
+    fingerprint: str
     fps: float
     coefficients: int
     expression: tuple[str, ...]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
+import hashlib
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiohttp import WSCloseCode, web
@@ -31,6 +33,7 @@ MAX_PAGES = 4
 MAX_BODY = 4096
 """Bytes of a request's body: nobody has a reason to send one."""
 PING_S = 20.0
+MICROPHONE = Path(__file__).with_name("microphone.js")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,10 @@ class Content:
 
 def page(bundle: Bundle, mode: Literal["live", "training", ""]) -> dict[str, Content]:
     """The player's files; ``mode`` (``live``, ``training``, or nothing but playing) tells it what it is for."""
-    html = bundle.html.replace('data-live="0"', f'data-{mode}="1"' if mode else "", 1)
+    before, found, after = bundle.html.partition('data-live="0"')
+    if not found:
+        raise ValueError("the player's index.html does not say where the mode belongs")
+    html = before + (f'data-{mode}="1"' if mode else found) + after
     return {
         "/": Content(html.encode(), "text/html; charset=utf-8"),
         "/player.js": Content(bundle.js.encode(), "text/javascript; charset=utf-8"),
@@ -81,15 +87,17 @@ class LiveSite:
 
     def __init__(self, person: Person, greeting: Recital | None = None) -> None:
         self._person, self._greeting = person, greeting
+        self._file = to_bytes(person.compact)
+        self._fingerprint = hashlib.sha256(self._file).hexdigest()[:16]
         self._studio = Studio(person.avatar)
         self._sockets: set[web.WebSocketResponse] = set()
         self._drawing = concurrent.futures.ThreadPoolExecutor(1, "drawing")
         self._preparing = concurrent.futures.ThreadPoolExecutor(1, "preparing")
 
     def join(self, app: web.Application) -> None:
-        """Add ``/avatar.compact`` and ``/live``."""
-        avatar = Content(to_bytes(self._person.compact), "application/octet-stream")
-        app.router.add_get("/avatar.compact", avatar.answer)
+        """Add ``/avatar.compact``, ``/microphone.js`` and ``/live``."""
+        app.router.add_get("/avatar.compact", Content(self._file, "application/octet-stream").answer)
+        app.router.add_get("/microphone.js", Content(MICROPHONE.read_bytes(), "text/javascript").answer)
         app.router.add_get("/live", self._serve)
         app.on_shutdown.append(self._close)
         app.on_cleanup.append(self._end)
@@ -127,6 +135,7 @@ class LiveSite:
         """What this avatar can do."""
         return Hello(
             name=str(self._person.avatar.meta.get("name", "avatar")),
+            fingerprint=self._fingerprint,
             fps=self._person.fps,
             coefficients=self._person.compact.n_coefficients,
             expression=BLENDSHAPES,

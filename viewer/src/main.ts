@@ -1,6 +1,7 @@
 // Builds the page around an avatar.
 import { PlayerError } from "./errors";
 import { mountLive } from "./live";
+import { mountTraining } from "./live/training";
 import { loadAvatar, loadPlate, loadSound } from "./load";
 import { AvatarPlayer } from "./player";
 import { captureView } from "./stage_camera";
@@ -51,8 +52,8 @@ async function build(stage: HTMLElement, canvas: HTMLCanvasElement, notice: Noti
     window.setTimeout(() => notice.fail(error));
     return null;
   });
-  const playbar = new Playbar(player, sound !== null);
   const live = document.documentElement.dataset.live === "1";
+  const playbar = new Playbar(player, sound !== null || live);
   document.querySelector("main")!.append(
     h("footer", { class: "bar" }, playbar.element, h("div", { class: "tools", role: "group", "aria-label": "Tools" },
       pictureButton(player), new FilmRecorder(player, canvas).button, fullScreenButton(), panelButton)),
@@ -104,6 +105,8 @@ function shortcuts(playbar: Playbar, drawer: Drawer): void {
 if (!("DecompressionStream" in window)) {
   const old = new PlayerError("This browser is too old for the player.", "Use a current Firefox, Chrome, Edge or Safari.");
   document.querySelector(".stage")!.append(h("div", { class: "notice", role: "alert" }, `${old.message} ${old.hint}`));
+} else if (document.documentElement.dataset.training === "1") {
+  mountTraining(document.querySelector("main")!);
 } else {
   void main();
 }

@@ -48,10 +48,10 @@ export type FromServer =
   | { readonly type: "error"; readonly message: string; readonly hint: string };
 
 export const IDLE = 1, UTTERANCE = 2, MICROPHONE = 3, SOUND = 16;
-const POSES = 14;
+const POSES = 14; // numbers of head and torso
 
 export interface LiveFrame {
-  readonly kind: number;
+  readonly kind: typeof IDLE | typeof UTTERANCE | typeof MICROPHONE;
   readonly utterance: number;
   readonly frame: Frame;
 }
@@ -67,8 +67,8 @@ export function decodeBinary(data: ArrayBuffer, coefficients: number): LiveFrame
   const view = new DataView(data);
   const kind = view.getUint32(0, true), utterance = view.getUint32(4, true);
   if (kind === SOUND) return { kind, utterance, wav: data.slice(8) };
-  const isFrame = kind === IDLE || kind === UTTERANCE || kind === MICROPHONE;
-  if (!isFrame || data.byteLength !== 16 + 4 * (coefficients + POSES)) return null;
+  if (kind !== IDLE && kind !== UTTERANCE && kind !== MICROPHONE) return null;
+  if (data.byteLength !== 16 + 4 * (coefficients + POSES)) return null;
   const values = new Float32Array(data, 16);
   const frame = {
     coefficients: values.subarray(0, coefficients),
