@@ -12,6 +12,6 @@ await build({
   outfile: join(out, "player.js"),
   bundle: true, minify: true, format: "iife", target: "es2022", charset: "utf8", legalComments: "none",
 });
-await build({ entryPoints: [join(here, "src/player.css")], outfile: join(out, "player.css"), minify: true, charset: "utf8" });
+await build({ entryPoints: [join(here, "src/player.css")], outfile: join(out, "player.css"), bundle: true, minify: true, charset: "utf8" });
 await copyFile(join(here, "src/index.html"), join(out, "index.html"));
 console.log(`Built the player in ${out}`);
