@@ -16,7 +16,7 @@ from splatalk.export.compact.project import as_attributes, offsets_at
 from splatalk.export.compact.states import State
 from splatalk.render.rasterize import rasterize
 
-MAX_JUDGEMENTS = 8
+MAX_JUDGEMENTS = 7
 """Most choices of ranks that a search looks at."""
 _PERFECT = 1e-10  # mean squared error below which PSNR says nothing more
 
