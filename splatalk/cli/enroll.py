@@ -22,7 +22,7 @@ from splatalk.cli.common import (
     shared_options,
 )
 from splatalk.cli.guard import resumable
-from splatalk.cli.train import clear_work, default_work, describe, train_into
+from splatalk.cli.train import clear_work, default_work, describe, train_into, view_option, watched
 from splatalk.config import DEFAULT_PRESET, load_preset
 from splatalk.errors import FormatError
 
@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 @click.option("--work", type=PATH, help="Folder for what an interrupted run goes on from. Default: OUTPUT.work")
 @click.option("--keep-work", is_flag=True, help="Keep that folder, with the capture in it, when done.")
 @click.option("--force", is_flag=True, help="Replace an avatar of that name.")
+@view_option
 @shared_options
 def command(
     video: Path, output: Path, preset: str, settings: tuple[str, ...], consent: str | None, person: int | None,
-    seed: int, resume: bool, work: Path | None, keep_work: bool, force: bool, as_json: bool,
+    seed: int, resume: bool, work: Path | None, keep_work: bool, force: bool, view: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Make an avatar from a video of one person who speaks to the camera for half a minute or longer.
 
@@ -63,10 +64,11 @@ def command(
     if not resume:
         clear_work(work)
     began = time.perf_counter()
-    recording = _recorded(video, work, chosen.size, person, consent)
-    for remark in remarks(recording):
-        progress.note(remark)
-    facts = train_into(recording, output, chosen, seed, True, work / "train")
+    with watched(output, view) as watch:
+        recording = _recorded(video, work, chosen.size, person, consent)
+        for remark in remarks(recording):
+            progress.note(remark)
+        facts = train_into(recording, output, chosen, seed, True, work / "train", watch)
     facts["seconds"] = round(time.perf_counter() - began, 1)
     if not keep_work:
         clear_work(work)

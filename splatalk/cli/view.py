@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from splatalk.serve.guard import Guard
-    from splatalk.serve.person import Person
-    from splatalk.serve.puppet import Recital
-    from splatalk.serve.site import Content
+    from splatalk.serve.site import Content, LiveSite
 
 LOOPBACK = "127.0.0.1"
 
@@ -56,7 +54,7 @@ def command(
     from splatalk.export.player import bundle
     from splatalk.serve.guard import Guard
     from splatalk.serve.run import Server
-    from splatalk.serve.site import LiveSite, application, page
+    from splatalk.serve.site import application, page
 
     player = bundle()
     guard = Guard(host)
@@ -64,9 +62,8 @@ def command(
     if only_compact:
         app = application(guard, {**page(player, ""), "/avatar.compact": _compact_file(avatar)})
     else:
-        person, greeting = _person(avatar, driving)
         app = application(guard, page(player, "live"))
-        LiveSite(person, greeting).join(app)
+        _live(avatar, driving).join(app)
     server = Server(guard, app, port)
     report(as_json, {"command": "view", "url": server.url, "network": guard.token is not None}, _told(avatar, guard))
     server.run(open_browser=not no_browser)
@@ -97,19 +94,18 @@ def _told(avatar: Path, guard: Guard) -> str:
     return f"{avatar} is at {guard.url}\nPress Ctrl-C to stop."
 
 
-def _person(path: Path, driving: Driving) -> tuple[Person, Recital | None]:
+def _live(path: Path, driving: Driving) -> LiveSite:
     """Load the avatar, distil what a browser draws, and make what it plays first."""
     from splatalk import avatar as avatars
     from splatalk.cli.driving import driven
-    from splatalk.export.compact import distil, distil_steps
-    from splatalk.serve.person import Person
+    from splatalk.serve.preparation import prepared
+    from splatalk.serve.site import LiveSite
     from splatalk.serve.studio import Studio
 
     avatar = avatars.load(path)
-    greeting = Studio(avatar).given(*driven(avatar, driving)) if driving.given else None
-    with progress.bar("Preparing for the browser", distil_steps(avatar)) as step:
-        compact = distil(avatar, on_step=step)
-    return Person(avatar, compact), greeting
+    studio = Studio(avatar)
+    greeting = studio.given(*driven(avatar, driving)) if driving.given else None
+    return LiveSite(prepared(avatar, path), studio, greeting)
 
 
 def _compact_file(path: Path) -> Content:

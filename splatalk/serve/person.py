@@ -37,41 +37,17 @@ class Knobs:
         return adjusted_controls(avatar, turned, self.adjust)
 
 
-class Person:
-    """An avatar beside its compact form.
-
-    Args:
-        avatar: computes what moves.
-        compact: distilled from it; what the page has.
-    """
-
-    def __init__(self, avatar: Avatar, compact: Compact) -> None:
-        self.avatar, self.compact = avatar, compact
-        self._project = LiveProjector(avatar, compact)
-
-    @property
-    def fps(self) -> float:
-        return self.avatar.fps
-
-    def values(self, controls: Controls, knobs: Knobs) -> np.ndarray:
-        """(K + 14,) float32: coefficients, then head and torso as quaternion wxyz and translation in metres."""
-        turned = knobs.applied(self.avatar, controls)
-        poses = pack(np.stack((turned.head_pose, turned.torso_pose)))
-        return np.concatenate((self._project(turned), poses.ravel())).astype(np.float32)
-
-
 class Idler:
     """Stands in for ``drive.stream.Stream`` where an avatar cannot be driven live: it only idles.
 
     Args:
         avatar: any.
-        seed: of its manner.
     """
 
     lookahead_s = 0.0
 
-    def __init__(self, avatar: Avatar, seed: int = 0) -> None:
-        self._walk = manner_walk(avatar, seed)
+    def __init__(self, avatar: Avatar) -> None:
+        self._walk = manner_walk(avatar)
         self._rest = avatar.mouth_basis.rest
 
     def feed(self, samples: np.ndarray) -> list[Controls]:
@@ -88,9 +64,35 @@ class Idler:
         return Controls(**motion, mouth=self._rest)
 
 
-def ear_of(avatar: Avatar, seed: int = 0) -> Stream | Idler:
-    """Live driving, as far as the avatar can do it."""
-    try:
-        return Stream(avatar, seed=seed)
-    except UserError:
-        return Idler(avatar, seed)
+class Person:
+    """An avatar beside its compact form.
+
+    Args:
+        avatar: computes what moves.
+        compact: distilled from it; what the page has.
+    """
+
+    def __init__(self, avatar: Avatar, compact: Compact) -> None:
+        self.avatar, self.compact = avatar, compact
+        self._project = LiveProjector(avatar, compact)
+
+    @property
+    def name(self) -> str:
+        return str(self.avatar.meta.get("name", "avatar"))
+
+    @property
+    def fps(self) -> float:
+        return self.avatar.fps
+
+    def ear(self) -> Stream | Idler:
+        """Live driving for one page, as far as the avatar can do it."""
+        try:
+            return Stream(self.avatar)
+        except UserError:
+            return Idler(self.avatar)
+
+    def values(self, controls: Controls, knobs: Knobs) -> np.ndarray:
+        """(K + 14,) float32: coefficients, then head and torso as quaternion wxyz and translation in metres."""
+        turned = knobs.applied(self.avatar, controls)
+        poses = pack(np.stack((turned.head_pose, turned.torso_pose)))
+        return np.concatenate((self._project(turned), poses.ravel())).astype(np.float32)

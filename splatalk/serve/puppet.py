@@ -77,7 +77,9 @@ class Body(Protocol):
 
 
 class Ear(Protocol):
-    """See ``drive.stream.Stream``."""
+    """See ``drive.stream.Stream``; ``lookahead_s`` is 0 where there is nothing to hear with."""
+
+    lookahead_s: float
 
     def feed(self, samples: np.ndarray) -> list[Controls]: ...
 

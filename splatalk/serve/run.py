@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -81,7 +83,7 @@ class Server:
             asyncio.run(self._run(open_browser))
 
     @contextlib.contextmanager
-    def beside(self) -> Iterator[None]:
+    def beside(self, open_browser: bool = False) -> Iterator[None]:
         """Serve in another thread while the block runs."""
         started, end = threading.Event(), threading.Event()
         wake: list[Callable[[], object]] = []
@@ -97,6 +99,8 @@ class Server:
         thread = threading.Thread(target=lambda: asyncio.run(serve()), name="server", daemon=True)
         thread.start()
         started.wait(START_S)
+        if open_browser:
+            self._open_browser()
         try:
             yield
         finally:
@@ -114,8 +118,12 @@ class Server:
                 loop.add_signal_handler(name, ended.set)
         async with self._serving():
             if open_browser:
-                threading.Thread(target=_open_browser, args=(self.url,), daemon=True).start()
+                self._open_browser()
             await ended.wait()
+
+    def _open_browser(self) -> None:
+        """In a thread of its own: some browsers return when they are closed."""
+        threading.Thread(target=_open, args=(self.url,), name="browser", daemon=True).start()
 
     @contextlib.asynccontextmanager
     async def _serving(self):
@@ -128,6 +136,9 @@ class Server:
             await runner.cleanup()
 
 
-def _open_browser(url: str) -> None:
+def _open(url: str) -> None:
+    """In a browser with windows; one that draws letters would take the terminal."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
     with contextlib.suppress(webbrowser.Error, OSError):
         webbrowser.open(url)

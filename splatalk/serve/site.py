@@ -16,13 +16,12 @@ from aiohttp import WSCloseCode, web
 from splatalk import progress
 from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.drive.emotion import EMOTIONS
-from splatalk.drive.stream import Stream
 from splatalk.export.compact import to_bytes
 from splatalk.serve.connection import Connection
 from splatalk.serve.guard import Guard
 from splatalk.serve.messages import MAX_SOUND_BYTES, Hello, Problem, encode
-from splatalk.serve.person import Idler, Person, ear_of
-from splatalk.serve.puppet import Puppet, Recital
+from splatalk.serve.person import Person
+from splatalk.serve.puppet import Ear, Puppet, Recital
 from splatalk.serve.studio import Studio
 
 if TYPE_CHECKING:
@@ -82,14 +81,14 @@ class LiveSite:
 
     Args:
         person: who is played.
+        studio: makes utterances of texts and sounds.
         greeting: the first utterance of every page.
     """
 
-    def __init__(self, person: Person, greeting: Recital | None = None) -> None:
-        self._person, self._greeting = person, greeting
+    def __init__(self, person: Person, studio: Studio, greeting: Recital | None = None) -> None:
+        self._person, self._studio, self._greeting = person, studio, greeting
         self._file = to_bytes(person.compact)
         self._fingerprint = hashlib.sha256(self._file).hexdigest()[:16]
-        self._studio = Studio(person.avatar)
         self._sockets: set[web.WebSocketResponse] = set()
         self._drawing = concurrent.futures.ThreadPoolExecutor(1, "drawing")
         self._preparing = concurrent.futures.ThreadPoolExecutor(1, "preparing")
@@ -123,7 +122,7 @@ class LiveSite:
         return socket
 
     async def _converse(self, socket: web.WebSocketResponse) -> None:
-        ear = ear_of(self._person.avatar)
+        ear = self._person.ear()
         puppet = Puppet(self._person, ear)
         connection = Connection(socket, puppet, self._studio, self._drawing, self._preparing)
         await connection.send(self.hello(ear))
@@ -131,17 +130,17 @@ class LiveSite:
             connection.perform(self._greeting)
         await connection.run()
 
-    def hello(self, ear: Stream | Idler) -> Hello:
+    def hello(self, ear: Ear) -> Hello:
         """What this avatar can do."""
         return Hello(
-            name=str(self._person.avatar.meta.get("name", "avatar")),
+            name=self._person.name,
             fingerprint=self._fingerprint,
             fps=self._person.fps,
             coefficients=self._person.compact.n_coefficients,
             expression=BLENDSHAPES,
             emotions=tuple(EMOTIONS),
             speech=self._studio.has_speech,
-            microphone=isinstance(ear, Stream),
+            microphone=ear.lookahead_s > 0.0,
             lookahead_ms=1e3 * ear.lookahead_s,
         )
 

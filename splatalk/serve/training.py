@@ -26,6 +26,7 @@ LOOKED_AT_S = 10.0
 """After a page's last question nobody is watching any more."""
 PREVIEW_FRAMES = 8
 """Different frames of the recording that are shown in turn."""
+FAREWELL_S = 3.0
 MAX_POINTS = 400
 RATE_STEPS = 100
 JPEG_QUALITY = 88
@@ -91,10 +92,14 @@ class TrainingView:
         if wanted:
             self._draw(trainer, now)
 
-    def finished(self) -> None:
-        """The avatar is complete."""
+    def finish(self) -> None:
+        """The avatar is complete; a page that looks is given the time to see it."""
         with self._lock:
             self._facts["stage"] = "finished"
+            asked, looked_at = self._asked_at, self._now() - self._asked_at < LOOKED_AT_S
+        end = self._now() + FAREWELL_S
+        while looked_at and self._asked_at == asked and self._now() < end:
+            time.sleep(0.05)
 
     def state(self) -> dict[str, Any]:
         """For ``/state``; asking means looking."""

@@ -48,6 +48,8 @@ class Body:
 class Ear:
     """The mouth is the mean of a frame's sound; frames come ``LOOKAHEAD_S`` late."""
 
+    lookahead_s = LOOKAHEAD_S
+
     def __init__(self) -> None:
         self.samples = np.zeros(0, np.float32)
         self.interrupts = 0
