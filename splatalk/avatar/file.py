@@ -29,8 +29,11 @@ from splatalk.avatar.network import Deformation, NetworkConfig
 from splatalk.errors import FormatError
 from splatalk.files import atomic_path
 from splatalk.render.camera import Camera
+from splatalk.speech import live
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 2 may hold ``live_encoder``; what does not is written as version 1, which older readers know."""
+
 KEY = "splatalk"
 MAX_HEADER = 1 << 20
 
@@ -49,10 +52,11 @@ def save(avatar: Avatar, path: Path) -> None:
     png = cv2.imencode(".png", cv2.cvtColor(avatar.plate, cv2.COLOR_RGB2BGR))[1]
     tensors["plate_png"] = torch.from_numpy(png.ravel().copy())
     header = {
-        "version": FORMAT_VERSION,
+        "version": 1 if avatar.live_encoder is None else FORMAT_VERSION,
         "camera": avatar.camera.to_json(),
         "network": vars(avatar.deformation.config),
         "audio_encoder": None if avatar.audio_encoder is None else vars(avatar.audio_encoder.config),
+        "live_encoder": _live_header(avatar),
         "meta": avatar.meta,
     }
     with atomic_path(path) as temporary:
@@ -124,6 +128,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Avatar:
     means, sh = tensors["gaussians.means"], tensors["gaussians.sh"]
     encoder = header["audio_encoder"]
+    fast = header.get("live_encoder")
     picture = cv2.imdecode(tensors.pop("plate_png").numpy(), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError("the background picture is damaged")
@@ -143,9 +148,24 @@ def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Avatar:
         plate=cv2.cvtColor(picture, cv2.COLOR_BGR2RGB),
         manner=manner,
         meta=header["meta"],
+        live_encoder=None if fast is None else {ms: AudioEncoder(_live_config(ms, fast[ms])) for ms in sorted(fast)},
     )
     avatar.load_state_dict(tensors)
     return avatar.eval().requires_grad_(False)
+
+
+def _live_header(avatar: Avatar) -> dict[str, Any] | None:
+    """Lookahead in milliseconds, as text → configuration."""
+    if avatar.live_encoder is None:
+        return None
+    return {ms: vars(encoder.config) for ms, encoder in avatar.live_encoder.items()}
+
+
+def _live_config(milliseconds: str, values: dict[str, Any]) -> AudioEncoderConfig:
+    config = AudioEncoderConfig(**values)
+    if not milliseconds.isdecimal() or (config.window, config.dim) != (live.ROWS, live.DIM):
+        raise ValueError(f"live_encoder {milliseconds!r} has another shape: {config}")
+    return config
 
 
 def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ class Avatar(nn.Module):
         manner: how the person moves when speaking: head_pose and torso_pose (M, 4, 4), expression (M, 52) without
             the mouth, gaze (M, 4), float32.
         meta: JSON-able facts: version, preset, consent, provenance, training summary.
+        live_encoder: lookahead in milliseconds, as text → encoder of ``speech.live.live_windows`` at that lookahead;
+            None when it was not fitted.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Avatar(nn.Module):
         plate: np.ndarray,
         manner: dict[str, np.ndarray],
         meta: dict[str, Any],
+        live_encoder: Mapping[str, AudioEncoder] | None = None,
     ) -> None:
         super().__init__()
         self.gaussians = gaussians
@@ -76,6 +80,7 @@ class Avatar(nn.Module):
         self.deformation = deformation
         self.mouth_basis = mouth_basis
         self.audio_encoder = audio_encoder
+        self.set_live_encoder(live_encoder)
         self.camera = camera
         self.rest_head, self.rest_torso = rest_head, rest_torso
         self.plate = plate
@@ -107,6 +112,10 @@ class Avatar(nn.Module):
                 self._features = self.deformation.features(self.gaussians.means[self.gaussians.dynamic])
             tokens = self.tokens(controls)
             return self.splats(self.offsets(tokens, self._features), controls.head_pose, controls.torso_pose)
+
+    def set_live_encoder(self, encoders: Mapping[str, AudioEncoder] | None) -> None:
+        """Take encoders for live driving, from ``train.live.fit_live``; None leaves it without."""
+        self.live_encoder = None if encoders is None else nn.ModuleDict(encoders)
 
     def forget_features(self) -> None:
         """Call after changing the Gaussians or the network."""

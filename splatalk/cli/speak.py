@@ -10,6 +10,7 @@ import click
 
 from splatalk.cli.common import PATH, existing_avatar, output_file, parse_size, report, shared_options
 from splatalk.cli.driving import Driving, driving_options
+from splatalk.cli.live import Live, Picture, live_options, speak_live
 from splatalk.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.argument("avatar", type=PATH)
 @click.option("-o", "--output", type=PATH, help="The film: .mp4, .mov or .mkv.")
 @driving_options
+@live_options
 @click.option("--yaw", default=0.0, show_default=True, help="Degrees; positive looks from the subject's left.")
 @click.option("--pitch", default=0.0, show_default=True, help="Degrees; positive looks from above.")
 @click.option("--background", default="plate", show_default=True, help="plate (as recorded) or a colour: #e8e8e8.")
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only print what would drive it, second by second.")
 @shared_options
 def command(
-    avatar: Path, output: Path | None, driving: Driving, yaw: float, pitch: float, background: str, size: str | None,
-    sheet: Path | None, backend: str, dry_run: bool, as_json: bool,
+    avatar: Path, output: Path | None, driving: Driving, live: Live, yaw: float, pitch: float, background: str,
+    size: str | None, sheet: Path | None, backend: str, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Let an avatar speak a sound or a text of any length; the film has its sound. An existing film is replaced.
 
@@ -42,10 +44,19 @@ def command(
     splatalk speak me.avatar --audio talk.m4a --curves brows.csv -o talk.mp4
     splatalk speak me.avatar --video actor.mp4 -o copy.mp4
     splatalk speak me.avatar --audio talk.m4a -o talk.mp4 --yaw 20 --background "#e8e8e8"
+    splatalk speak me.avatar --live -o talk.mp4 < talk.wav
     """
     existing_avatar(avatar)
-    driving.check().require()
+    driving.check()
     pixels = parse_size(size)
+    if live.on:
+        if output is not None:
+            from splatalk.export.video import SUFFIXES
+
+            output_file(output, SUFFIXES, inputs=(avatar,))
+        speak_live(avatar, output, driving, live, Picture(yaw, pitch, background, pixels, backend), as_json)
+        return
+    driving.require()
 
     from splatalk import avatar as avatars
     from splatalk.cli.driving import driven

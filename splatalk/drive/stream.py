@@ -70,6 +70,11 @@ class Stream:
     def fps(self) -> float:
         return self.avatar.fps
 
+    @property
+    def stand_in(self) -> bool:
+        """Whether the mouth comes from the encoder for recorded sound, for want of a live one: less exact."""
+        return self._mouth.stand_in
+
     def feed(self, samples: np.ndarray) -> list[Controls]:
         """Hear more.
 
@@ -86,8 +91,10 @@ class Stream:
 
     def finish(self) -> list[Controls]:
         """The sound is over: the frames that still waited for their lookahead. The next ``feed`` begins new words."""
+        if self._n_samples == 0:
+            return []
         wanted = int(np.ceil(self._n_samples / SAMPLE_RATE * self.fps - 1e-9))
-        steps = live.steps_until(max(wanted - 1, 0), self.fps, self.lookahead_s) - self._steps
+        steps = live.steps_until(wanted - 1, self.fps, self.lookahead_s) - self._steps
         missing = max(steps, 0) * listener.STEP - len(self._rest_of_block)
         frames = self._hear(np.zeros(max(missing, 0), np.float32), limit=wanted)
         self._silence()
@@ -119,7 +126,7 @@ class Stream:
     def _silence(self) -> None:
         """No words from here on: forget what was heard, and let the next frames start from the last mouth."""
         self._hearing = listener.begin()
-        self._known = np.zeros(listener.width(), np.float32)
+        self._recent = np.zeros((live.SPAN, listener.WIDTH), np.float32)
         self._rest_of_block = np.zeros(0, np.float32)
         self._steps, self._n_samples, self._spoken = 0, 0, 0
         self._break = True
@@ -130,7 +137,7 @@ class Stream:
         whole = len(waiting) // listener.STEP
         frames = self._due(limit) if self._steps == 0 and len(waiting) else []
         for block in waiting[: whole * listener.STEP].reshape(whole, listener.STEP):
-            self._known = listener.hear(self._hearing, block)
+            self._recent = np.concatenate((self._recent[1:], listener.hear(self._hearing, block)[None]))
             self._steps += 1
             frames += self._due(limit)
         self._rest_of_block = waiting[whole * listener.STEP :]
@@ -142,7 +149,7 @@ class Stream:
             if limit is not None and self._spoken >= limit:
                 break
             self._spoken += 1
-            frames.append(self._frame(self._mouth(self._known)))
+            frames.append(self._frame(self._mouth(self._recent)))
         return frames
 
     def _frame(self, mouth: np.ndarray) -> Controls:
@@ -182,19 +189,23 @@ class _LiveMouth:
         encoder = avatar.audio_encoder if own is None else own[live.key(lookahead_s)]
         if encoder is None:
             raise UserError("This avatar cannot be driven by sound.", "Enrol it again from a recording with speech.")
-        if own is None and avatar.meta["speech"] != "whisper":
-            raise UserError("This avatar has no encoder for live driving.", "Train it again with this splatalk.")
         assert isinstance(encoder, AudioEncoder)
         self.encoder = encoder
         self.rest = np.asarray(encoder.rest.numpy(), dtype=np.float32)
 
-    def __call__(self, known: np.ndarray) -> np.ndarray:
-        """(width,) from ``listener.hear`` -> (C,) code."""
-        rows = listener.estimates(known, self.lookahead, live.CONTEXT)
+    def __call__(self, recent: np.ndarray) -> np.ndarray:
+        """(SPAN, C) newest steps of the listener -> (C,) code."""
+        rows = live.window(recent, self.lookahead)
         if self.stand_in:
-            rows = listener.as_whisper(rows)
-            beyond = (self.encoder.config.window - len(rows)) // 2
-            rows = np.pad(rows, ((beyond, beyond), (0, 0)))
+            rows = self._padded(rows[:, listener.WIDTH :])
         with torch.no_grad():
             code = self.encoder(torch.from_numpy(rows)[None])[0][0]
         return np.asarray(code.numpy())
+
+    def _padded(self, found: np.ndarray) -> np.ndarray:
+        """Prosody and articulation (7, E) in a window of the ordinary encoder, whose words stay at their mean."""
+        config = self.encoder.config
+        window = np.zeros((config.window, config.dim), np.float32)
+        middle = config.window // 2
+        window[middle - live.CONTEXT : middle + live.CONTEXT + 1, -found.shape[1] :] = found
+        return window

@@ -32,6 +32,7 @@ from splatalk.speech import speech_windows
 from splatalk.train import checkpoint
 from splatalk.train.frames import mean_face
 from splatalk.train.initialise import initialise
+from splatalk.train.live import fit_live
 from splatalk.train.trainer import StepReport, Trainer
 
 LOG_EVERY = 50
@@ -85,6 +86,7 @@ def train(
             if trainer.step % preset.preview_every == 0 or trainer.step == trainer.total:
                 write_preview(trainer, work / "preview.jpg")
     avatar = trainer.avatar.eval().requires_grad_(False)
+    avatar.set_live_encoder(fit_live(avatar, capture, seed))
     avatar.meta["training"] |= {"seconds": round(time.perf_counter() - began, 1), "steps": trainer.step}
     avatar_file.save(avatar, out)
     return avatar

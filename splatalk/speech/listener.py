@@ -1,0 +1,155 @@
+"""Hearing as the sound comes: what ``speech_windows`` would say of it, concluded from its past and a short lookahead.
+
+Whisper attends over thirty seconds in both directions, so its features cannot be had while somebody is still speaking.
+A small causal convolution network was taught, by ``benchmarks/make_listener.py``, to estimate what follows from them:
+prosody and articulation at times from 120 ms after to 440 ms before the newest sample. Sound is heard in steps of 20 ms
+that do not depend on how it arrives, so neither do the estimates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from splatalk.speech.audio import SAMPLE_RATE, TARGET_DB
+from splatalk.speech.mel import FLOOR_DB, HOP, N_FFT, filterbank
+from splatalk.speech.prior import ARTICULATION
+from splatalk.speech.prosody import PROSODY
+
+STEP = 2 * HOP
+"""Samples of one step, 20 ms."""
+
+STEP_RATE = SAMPLE_RATE / STEP
+WIDTH = 96
+"""C, numbers that ``hear`` gives for a step."""
+
+N_ESTIMATES = len(PROSODY) + len(ARTICULATION)
+"""E, columns of an estimate: ``PROSODY``, ``ARTICULATION``."""
+
+DILATIONS = (1, 2, 4, 8, 16, 4)
+"""Steps between the three taps of each layer; together they reach back 1.4 s."""
+
+OFFSETS = tuple(range(6, -23, -2))
+"""Steps after the newest sample (negative: before it) for which there is an estimate."""
+
+START_LEVEL_DB, MIN_LEVEL_DB, MAX_LEVEL_DB = TARGET_DB, -50.0, 0.0
+
+FILE = Path(__file__).with_name("listener.safetensors")
+_WINDOW = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
+_TAIL = N_FFT - HOP
+_ACTIVITY = PROSODY.index("activity")
+_SURE = (0.15, 0.75)  # estimated activity that counts as none and as full: a closed mouth must be quite closed
+
+
+@dataclasses.dataclass
+class Hearing:
+    """All that is remembered between two steps.
+
+    Args:
+        tail: (240,) newest samples, which the next spectrum overlaps.
+        level: loudness of the speaker, dB: about the 90th percentile of what is heard.
+        memory: for each layer its newest inputs (C,), oldest first, 2 * dilation of them.
+    """
+
+    tail: np.ndarray
+    level: float
+    memory: list[deque[np.ndarray]]
+
+
+@functools.cache
+def _table() -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in load_file(FILE).items()}
+
+
+def begin() -> Hearing:
+    """Nothing was heard yet."""
+    zero = np.zeros(WIDTH, np.float32)
+    memory = [deque([zero] * (2 * d), maxlen=2 * d) for d in DILATIONS]
+    return Hearing(np.zeros(_TAIL, np.float32), START_LEVEL_DB, memory)
+
+
+def hear(state: Hearing, block: np.ndarray) -> np.ndarray:
+    """Hear one more step; changes ``state``.
+
+    Args:
+        block: (320,) float32, 16 kHz.
+
+    Returns:
+        (C,) float32 what is to be known of the sound until now; ``estimates`` makes features of it.
+    """
+    table = _table()
+    x = table["input.weight"].T @ spectrum(state, block) + table["input.bias"]
+    x = np.maximum(x, 0.0)
+    for k, (dilation, past) in enumerate(zip(DILATIONS, state.memory, strict=True)):
+        taps = np.concatenate((past[0], past[dilation], x))
+        past.append(x)
+        heard = np.maximum(table[f"conv{k}.weight"].T @ taps + table[f"conv{k}.bias"], 0.0)
+        x = x + (table[f"mix{k}.weight"].T @ heard + table[f"mix{k}.bias"])
+    return np.asarray(x, dtype=np.float32)
+
+
+def spectrum(state: Hearing, block: np.ndarray) -> np.ndarray:
+    """(320,) samples -> (160,) two log-mel spectra of the last 25 ms each, 0 silence, 1 about the loudest speech."""
+    sound = np.concatenate((state.tail, block)).astype(np.float32)
+    state.tail = sound[-_TAIL:]
+    power = float(np.mean(np.square(block, dtype=np.float64)))
+    state.level = follow(state.level, 10.0 * np.log10(power + 1e-12))
+    frames = np.stack((sound[:N_FFT], sound[HOP : HOP + N_FFT]))
+    mel = np.square(np.abs(np.fft.rfft(frames * _WINDOW, axis=1)).astype(np.float32)) @ filterbank().T
+    level = 10.0 * np.log10(mel + 1e-10) + (TARGET_DB - state.level)
+    return np.clip((level - FLOOR_DB) / -FLOOR_DB, 0.0, 1.5).astype(np.float32).ravel()
+
+
+def follow(level: float, heard: float) -> float:
+    """The speaker's loudness after 20 ms more: quick to rise, slow to fall, unmoved by pauses. All in dB."""
+    if heard > level:
+        level += min(0.45, heard - level)
+    elif heard > level - 20.0:
+        level -= 0.05
+    elif heard > level - 45.0:
+        level -= 0.01
+    return min(max(level, MIN_LEVEL_DB), MAX_LEVEL_DB)
+
+
+def listen(samples: np.ndarray, steps: int) -> np.ndarray:
+    """A whole sound, as if it came bit by bit.
+
+    Args:
+        samples: (S,) float32, 16 kHz; silence follows.
+        steps: T.
+
+    Returns:
+        (T + 1, C): row k is what is known after k steps, that is k / 50 s; row 0 is nothing, zeros.
+    """
+    sound = np.zeros(steps * STEP, np.float32)
+    sound[: min(len(samples), len(sound))] = samples[: len(sound)]
+    state = begin()
+    rows = [np.zeros(WIDTH, np.float32)]
+    rows += [hear(state, sound[k * STEP : (k + 1) * STEP]) for k in range(steps)]
+    return np.stack(rows)
+
+
+def estimates(known: np.ndarray, lookahead: int, context: int) -> np.ndarray:
+    """Prosody and articulation around a moment of the past.
+
+    Args:
+        known: (..., C) from ``hear`` or ``listen``; all zeros is nothing heard.
+        lookahead: steps between the moment and the newest sample, even, 0 to 16.
+        context: rows of 40 ms on either side of the moment, at most 3.
+
+    Returns:
+        (..., 2 * context + 1, E) float32.
+    """
+    table = _table()
+    rows = [OFFSETS.index(2 * k - lookahead) for k in range(-context, context + 1)]
+    weight = np.ascontiguousarray(table["head.weight"][:, rows]).reshape(WIDTH, -1)
+    found = known @ weight + table["head.bias"][rows].ravel()
+    found = found.reshape(*known.shape[:-1], len(rows), N_ESTIMATES)
+    low, high = _SURE
+    found[..., _ACTIVITY] = np.clip((found[..., _ACTIVITY] - low) / (high - low), 0.0, 1.0)
+    return np.asarray(found * np.any(known, -1, keepdims=True)[..., None], dtype=np.float32)

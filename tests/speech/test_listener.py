@@ -1,0 +1,81 @@
+"""Hearing step by step: nothing of the future, nothing of the pieces, silence in silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from splatalk.speech import PROSODY, listener, live, read_audio, speech_windows
+from splatalk.speech.features import feature_groups
+from tests.conftest import SAMPLE_SPEECH
+
+VOICE = feature_groups(live.DIM)["prosody"].start
+ACTIVITY = VOICE + PROSODY.index("activity")
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    return read_audio(SAMPLE_SPEECH)[: 6 * 16000]
+
+
+def test_it_knows_nothing_of_the_future(speech: np.ndarray) -> None:
+    changed = speech.copy()
+    changed[2 * 16000 :] = 0.3
+    a, b = listener.listen(speech, 150), listener.listen(changed, 150)
+    assert np.array_equal(a[:101], b[:101]) and not np.array_equal(a[101:], b[101:])
+
+
+def test_rows_are_what_single_steps_give(speech: np.ndarray) -> None:
+    state = listener.begin()
+    rows = [listener.hear(state, block) for block in speech[: 50 * listener.STEP].reshape(50, -1)]
+    assert np.array_equal(np.stack(rows), listener.listen(speech, 50)[1:])
+
+
+@pytest.mark.parametrize("lookahead", live.LOOKAHEADS_S)
+def test_it_hears_what_the_whole_recording_says(speech: np.ndarray, lookahead: float) -> None:
+    n = 150
+    got = live.live_windows(live.heard(speech, 25.0, n), 25.0, n, lookahead)
+    assert got.shape == (n, 7, live.DIM) and got.dtype == np.float32
+    truth = speech_windows("mel", speech, 25.0, n)[:, 3:10]
+    column = feature_groups(truth.shape[-1])["prosody"].start + PROSODY.index("activity")
+    least = 0.6 if lookahead == 0.0 else 0.8
+    assert np.corrcoef(got[:, 3, ACTIVITY], truth[:, 3, column])[0, 1] > least
+
+
+def test_more_lookahead_hears_better(speech: np.ndarray) -> None:
+    n = 150
+    known = live.heard(speech, 25.0, n)
+    truth = speech_windows("mel", speech, 25.0, n)[:, 6, 80]
+    found = [np.corrcoef(live.live_windows(known, 25.0, n, s)[:, 3, VOICE], truth)[0, 1] for s in (0.0, 0.16)]
+    assert found[1] > found[0]
+
+
+def noises() -> dict[str, np.ndarray]:
+    rng, n = np.random.default_rng(5), 8 * 16000
+    t = np.arange(n) / 16000
+    white = rng.normal(size=n)
+    brown = np.fft.irfft(np.fft.rfft(white) / np.maximum(np.arange(n // 2 + 1), 50), n)
+    hum = np.sin(2 * np.pi * 100 * t) + 0.5 * np.sin(2 * np.pi * 200 * t)
+    made = {"nothing": 0 * white, "white": white, "brown": brown, "hum": hum}
+    return {name: (0.03 * x / max(x.std(), 1e-9)).astype(np.float32) for name, x in made.items()}
+
+
+@pytest.mark.parametrize("name", noises())
+def test_noise_is_not_speech(name: str) -> None:
+    n = 190
+    got = live.live_windows(live.heard(noises()[name], 25.0, n), 25.0, n, 0.16)
+    assert (got[25:, :, ACTIVITY] > 0).mean() <= 0.01
+
+
+def test_a_quiet_speaker_is_heard_like_a_loud_one(speech: np.ndarray) -> None:
+    n = 150
+    loud, quiet = (
+        live.live_windows(live.heard(speech * np.float32(g), 25.0, n), 25.0, n, 0.16)[50:, 3, ACTIVITY]
+        for g in (1.0, 0.12)
+    )
+    assert np.corrcoef(loud, quiet)[0, 1] > 0.9
+
+
+def test_unknown_lookahead() -> None:
+    with pytest.raises(ValueError, match="lookahead"):
+        live.lookahead_steps(0.1)
