@@ -65,7 +65,7 @@ FORMATS = (
     Format("compact", "the same small avatar for one's own player", (".compact",), "maybe"),
     Format("ply", "Gaussians, one file; splatting viewers open it", (".ply",), "never"),
     Format("ply-seq", "folder: one PLY a frame, sound, manifest.json"),
-    Format("spz", "Gaussians, a fifth of the PLY", (".spz",), "never", beside=(".json",)),
+    Format("spz", "Gaussians, a quarter of the PLY", (".spz",), "never", beside=(".json",)),
     Format("glb", "Gaussians in glTF (KHR_gaussian_splatting)", (".glb",), "never"),
     Format(
         "usd", "Gaussians over time in OpenUSD, with camera and sound", (".usdc", ".usd", ".usda", ".usdz"), "maybe",

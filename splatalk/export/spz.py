@@ -1,4 +1,4 @@
-"""Splats ↔ SPZ (Niantic's compressed Gaussians), version 3: one gzip stream of quantised sections, a fifth of a PLY.
+"""Splats ↔ SPZ (Niantic's compressed Gaussians), version 3: one gzip stream of quantised sections, a quarter of a PLY.
 
 Positions are 24-bit fixed point, alphas and colours bytes, logarithms of scales sixteenths in a byte, rotations the
 three smallest components in ten bits each. Axes are those of OpenGL (y up). The format has no place for provenance, so

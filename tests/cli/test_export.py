@@ -10,10 +10,8 @@ from pathlib import Path
 import av
 import cv2
 import fourdgs
-import gsply
 import numpy as np
 import pytest
-import torch
 from pxr import Usd
 
 from splatalk import avatar as avatars
@@ -25,13 +23,8 @@ from splatalk.export.ply import read_ply
 from splatalk.export.spz import sidecar
 from splatalk.render import Camera, Splats
 from tests.export.people import picture, psnr
-from tests.export.test_four_dgs import state
-from tests.export.test_splat4d import decoded
-from tests.export.test_spz import by_gsply
-from tests.export.test_usd import splats_at
+from tests.export.readers import four_dgs_at, glb_by_fourdgs, ply_by_gsply, splat4d_frame, spz_by_gsply, usd_at
 from tests.export.test_video import frames_of_webm
-
-gsply.use_backend("cpp")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +86,7 @@ def test_the_recorded_view_of_the_canonical_frame_is_the_person(person, canonica
 def test_spz(run, tiny_avatar_path, canonical, tmp_path):
     path = exported(run, tiny_avatar_path, tmp_path / "a.spz", "spz")
     _, camera, seen = canonical
-    assert psnr(picture(half_turn(by_gsply(path)), camera), seen) > 45
+    assert psnr(picture(half_turn(spz_by_gsply(path)), camera), seen) > 45
     assert "Synthetic." in json.loads(sidecar(path).read_text())["consent"]
     assert path.stat().st_size < len(canonical[0]) * 22
 
@@ -101,10 +94,7 @@ def test_spz(run, tiny_avatar_path, canonical, tmp_path):
 def test_glb(run, tiny_avatar_path, canonical, tmp_path):
     path = exported(run, tiny_avatar_path, tmp_path / "a.glb", "glb")
     _, camera, seen = canonical
-    read = fourdgs.from_gltf(str(path)).gaussians
-    arrays = [torch.from_numpy(np.array(a)) for a in (read.positions, read.rotations[:, [3, 0, 1, 2]], read.scales)]
-    sh = torch.from_numpy((read.colors[:, :3] - 0.5) / 0.28209479177387814)[:, None]
-    theirs = Splats(*arrays, torch.from_numpy(read.colors[:, 3].copy()), sh)
+    theirs = glb_by_fourdgs(path)
     assert psnr(picture(half_turn(theirs), camera), seen) > 45
     assert "Synthetic." in read_glb(path)[1]["consent"]
 
@@ -112,12 +102,7 @@ def test_glb(run, tiny_avatar_path, canonical, tmp_path):
 def test_ply_read_by_another_program(run, tiny_avatar_path, canonical, tmp_path):
     path = exported(run, tiny_avatar_path, tmp_path / "a.ply", "ply")
     _, camera, seen = canonical
-    data = gsply.plyread(str(path))
-    means, quats, log_scales, logits, sh = (
-        torch.from_numpy(np.array(a, np.float32))
-        for a in (data.means, data.quats, data.scales, data.opacities, data.sh0)
-    )
-    theirs = Splats(means, quats, log_scales.exp(), logits.reshape(-1).sigmoid(), sh.reshape(-1, 1, 3))
+    theirs = ply_by_gsply(path)
     assert psnr(picture(theirs, camera), seen) > 45
 
 
@@ -127,7 +112,7 @@ def test_usd(run, tiny_avatar_path, words, spoken, tmp_path):
     prim = stage.GetPrimAtPath("/Avatar/Gaussians")
     frames, camera = spoken
     for i, splats in enumerate(frames):
-        assert psnr(picture(half_turn(splats_at(prim, i)), camera), picture(splats, camera)) > 45, f"frame {i}"
+        assert psnr(picture(half_turn(usd_at(prim, i)), camera), picture(splats, camera)) > 45, f"frame {i}"
     assert "Synthetic." in stage.GetRootLayer().customLayerData["splatalk"]["consent"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.usdc", "a.usdc.wav"]
     with wave.open(str(tmp_path / "a.usdc.wav")) as sound:
@@ -143,7 +128,7 @@ def test_4dgs(run, tiny_avatar_path, words, spoken, tmp_path):
     scene = fourdgs.read(str(exported(run, tiny_avatar_path, tmp_path / "a.4dgs", "4dgs", "--audio", words)))
     frames, camera = spoken
     for i, splats in enumerate(frames):
-        assert psnr(picture(half_turn(state(scene, i / 25)), camera), picture(splats, camera)) > 45, f"frame {i}"
+        assert psnr(picture(half_turn(four_dgs_at(scene, i / 25)), camera), picture(splats, camera)) > 45, f"frame {i}"
     assert scene.audio_sources[0].duration_sec == pytest.approx(0.16)
 
 
@@ -151,7 +136,7 @@ def test_splat4d(run, tiny_avatar_path, words, spoken, tmp_path):
     path = exported(run, tiny_avatar_path, tmp_path / "a.splat4d", "splat4d", "--audio", words)
     frames, camera = spoken
     for i, splats in enumerate(frames):
-        assert psnr(picture(decoded(path, i), camera), picture(splats, camera)) > 38, f"frame {i}"
+        assert psnr(picture(splat4d_frame(path, i), camera), picture(splats, camera)) > 45, f"frame {i}"
 
 
 def test_a_still_of_a_frame_is_that_frame(run, tiny_avatar_path, words, spoken, tmp_path):

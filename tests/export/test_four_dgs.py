@@ -6,7 +6,6 @@ import wave
 import fourdgs
 import numpy as np
 import pytest
-import torch
 from fourdgs.validate import validate
 
 from splatalk.errors import UserError
@@ -15,27 +14,12 @@ from splatalk.export.axes import half_turn
 from splatalk.export.clip import Clip
 from splatalk.export.four_dgs import write_4dgs
 from splatalk.export.sound import Sound
-from splatalk.render import Camera, Splats
+from splatalk.render import Camera
 from tests.export.people import nodding, picture, psnr
+from tests.export.readers import four_dgs_at
 
 CAMERA = Camera(160, 160, 400.0, 400.0, 80.0, 80.0, np.eye(4))
 VOICE = Sound.mono(np.sin(np.arange(1600) / 9).astype(np.float32))
-
-
-def state(scene, time: float) -> Splats:
-    """The scene at a time as its own library reads it; y up."""
-    now, g = scene.gaussians.state_at(time), scene.gaussians
-    rows = now["indices"]
-    sh = torch.from_numpy((g.colors[rows, :3] - 0.5) / 0.28209479177387814)[:, None]
-    if g.sh is not None and g.sh_degree:
-        sh = torch.cat(
-            (sh, torch.from_numpy(g.sh[rows].reshape(len(rows), 3, -1).transpose(0, 2, 1) / 255.0 * 8 - 4)), 1
-        )
-    f32 = [
-        torch.from_numpy(np.array(a, np.float32))
-        for a in (now["centers"], g.rotations[rows], g.scales[rows], now["opacity"])
-    ]
-    return Splats(f32[0], f32[1][:, [3, 0, 1, 2]], f32[2], f32[3], sh.float())
 
 
 @pytest.mark.parametrize("coefficients", [1, 4])
@@ -44,12 +28,12 @@ def test_its_own_library_reads_every_frame(tmp_path, coefficients):
     scene = fourdgs.read(str(tmp_path / "a.4dgs"))
     for i, splats in enumerate(nodding(4, 300, coefficients)):
         splats.sh[:, 0].clamp_(-1.77, 1.77)  # constant colours stay within 0..1
-        read = state(scene, i / 25)
+        read = four_dgs_at(scene, i / 25)
         assert len(read) == 300
         assert psnr(picture(half_turn(read), CAMERA), picture(splats, CAMERA)) > 40, f"frame {i}"
     first, second = nodding(2, 300)
     between = (first.means + second.means) / 2
-    moved = half_turn(state(scene, 0.5 / 25)).means
+    moved = half_turn(four_dgs_at(scene, 0.5 / 25)).means
     assert (moved.mean(0) - between.mean(0)).abs().max() < 1e-4, "half way between two frames"
 
 

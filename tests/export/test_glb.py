@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from splatalk.errors import FormatError, UserError
 from splatalk.export.axes import camera_fact, camera_of, half_turn, turned
 from splatalk.export.glb import read_glb, write_glb
-from splatalk.render.splats import Splats
 from tests.export.people import CAMERA, head, picture, psnr
+from tests.export.readers import glb_by_fourdgs
 
 FILE_FUZZ = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -34,14 +34,8 @@ def test_what_another_program_reads_looks_the_same(tmp_path):
     splats = head()
     splats.sh.clamp_(-1.7, 1.7)  # that program keeps constant colours within 0..1
     write_glb(tmp_path / "a.glb", splats)
-    read = fourdgs.from_gltf(str(tmp_path / "a.glb"))
-    assert read.metadata["color_space"] == "srgb-rec709-display"
-    g = {
-        k: torch.from_numpy(np.array(getattr(read.gaussians, k)))
-        for k in ("positions", "rotations", "scales", "colors")
-    }
-    sh = ((g["colors"][:, :3] - 0.5) / 0.28209479177387814)[:, None]
-    theirs = Splats(g["positions"], g["rotations"][:, [3, 0, 1, 2]], g["scales"], g["colors"][:, 3], sh)
+    assert fourdgs.from_gltf(str(tmp_path / "a.glb")).metadata["color_space"] == "srgb-rec709-display"
+    theirs = glb_by_fourdgs(tmp_path / "a.glb")
     assert psnr(picture(half_turn(theirs)), picture(splats)) > 80
 
 

@@ -1,36 +1,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import wave
 
 import numpy as np
 import pytest
-import torch
 
 from splatalk.errors import UserError
 from splatalk.export import splat4d
 from splatalk.export.clip import Clip
 from splatalk.export.sound import Sound
-from splatalk.export.splat4d import program, write_splat4d
-from splatalk.render import Camera, Splats
+from splatalk.export.splat4d import write_splat4d
+from splatalk.render import Camera
 from tests.export.people import nodding, picture, psnr
+from tests.export.readers import splat4d_frame
 
 CAMERA = Camera(160, 160, 400.0, 400.0, 80.0, 80.0, np.eye(4))
 VOICE = Sound.mono(np.sin(np.arange(1600) / 9).astype(np.float32))
-
-
-def decoded(path, frame: int) -> Splats:
-    """A frame as the format's own program decodes it."""
-    out = path.with_suffix(f".{frame}.splat")
-    subprocess.run(
-        [str(program()), "decode", str(path), "--frame", str(frame), "-o", str(out)], check=True, capture_output=True
-    )
-    raw = np.fromfile(out, np.uint8).reshape(-1, 32)
-    floats, small = raw[:, :24].copy().view("<f4"), torch.from_numpy(raw[:, 24:].astype(np.float32))
-    means, scales = torch.from_numpy(floats[:, :3].copy()), torch.from_numpy(floats[:, 3:].copy())
-    sh = (small[:, :3] / 255 - 0.5) / 0.28209479177387814
-    return Splats(means, (small[:, 4:] - 128) / 128, scales, small[:, 3] / 255, sh[:, None])
 
 
 @pytest.mark.parametrize("coefficients", [1, 4])
@@ -38,7 +24,7 @@ def test_its_own_program_decodes_every_frame(tmp_path, coefficients):
     assert write_splat4d(tmp_path / "a.splat4d", Clip(nodding(3, 300, coefficients), 3, 25.0, {})) == 3
     for i, splats in enumerate(nodding(3, 300, coefficients)):
         seen = picture(splats, CAMERA).clip(0, 1)
-        assert psnr(picture(decoded(tmp_path / "a.splat4d", i), CAMERA), seen) > 34, f"frame {i}"
+        assert psnr(picture(splat4d_frame(tmp_path / "a.splat4d", i), CAMERA), seen) > 34, f"frame {i}"
 
 
 def test_sound_and_facts_stand_beside_it(tmp_path):

@@ -5,7 +5,6 @@ import json
 import struct
 
 import gsply
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -14,29 +13,17 @@ from hypothesis import strategies as st
 from splatalk.errors import FormatError, UserError
 from splatalk.export.axes import half_turn
 from splatalk.export.spz import read_spz, sidecar, write_spz
-from splatalk.render.splats import Splats
 from tests.export.people import head, picture, psnr
+from tests.export.readers import spz_by_gsply
 
 FILE_FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-gsply.use_backend("cpp")  # its other one compiles at first use
-
-
-def by_gsply(path) -> Splats:
-    """Read with an independent program; y up."""
-    data = gsply.read_spz(path)
-    rest = [] if data.shN is None or data.shN.size == 0 else [np.asarray(data.shN)]
-    sh = np.concatenate([np.asarray(data.sh0)[:, None], *rest], 1)
-    means, quats, log_scales, logits = (
-        torch.from_numpy(np.array(a, np.float32)) for a in (data.means, data.quats, data.scales, data.opacities)
-    )
-    return Splats(means, quats, log_scales.exp(), logits.reshape(-1).sigmoid(), torch.from_numpy(sh.astype(np.float32)))
 
 
 @pytest.mark.parametrize("coefficients", [1, 4, 9, 16])
 def test_what_another_program_reads_looks_the_same(tmp_path, coefficients):
     splats = head(coefficients=coefficients)
     write_spz(tmp_path / "a.spz", splats, {"consent": "Said yes."})
-    read = by_gsply(tmp_path / "a.spz")
+    read = spz_by_gsply(tmp_path / "a.spz")
     assert read.means[:, 1].dot(splats.means[:, 1]) < 0, "y up in the file"
     assert psnr(picture(half_turn(read)), picture(splats)) > 45
     assert (tmp_path / "a.spz").stat().st_size < 20 * len(splats) * (1 if coefficients == 1 else 4)
@@ -47,7 +34,7 @@ def test_what_another_program_reads_looks_the_same(tmp_path, coefficients):
 @pytest.mark.parametrize("coefficients", [1, 16])
 def test_both_readers_read_the_same(tmp_path, coefficients):
     write_spz(tmp_path / "a.spz", head(200, coefficients))
-    ours, theirs = read_spz(tmp_path / "a.spz")[0], half_turn(by_gsply(tmp_path / "a.spz"))
+    ours, theirs = read_spz(tmp_path / "a.spz")[0], half_turn(spz_by_gsply(tmp_path / "a.spz"))
     for name in ("means", "scales", "sh"):
         torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(ours.opacities, theirs.opacities, rtol=1e-4, atol=2e-6)
@@ -64,7 +51,7 @@ def test_files_of_another_program_and_of_version_2_are_read(tmp_path):
     assert facts == {}
     body = bytes([0, 0x10, 0, 0, 0, 0, 0, 0, 0xFF]) + b"\xff" + bytes(3) + bytes(3) + bytes([128, 128, 255])
     (tmp_path / "c.spz").write_bytes(gzip.compress(struct.pack("<IIIBBBB", 0x5053474E, 2, 1, 0, 12, 0, 0) + body))
-    c, theirs = read_spz(tmp_path / "c.spz")[0], half_turn(by_gsply(tmp_path / "c.spz"))
+    c, theirs = read_spz(tmp_path / "c.spz")[0], half_turn(spz_by_gsply(tmp_path / "c.spz"))
     torch.testing.assert_close(c.means, theirs.means)
     torch.testing.assert_close(c.means, torch.tensor([[1.0, 0.0, 65536 / 4096]]))
     torch.testing.assert_close(c.quats, theirs.quats, atol=1e-3, rtol=0)

@@ -12,8 +12,9 @@ from splatalk.export.axes import camera_fact, half_turn
 from splatalk.export.clip import Clip
 from splatalk.export.sound import Sound
 from splatalk.export.usd import facts_of, write_usd
-from splatalk.render import Camera, Splats
+from splatalk.render import Camera
 from tests.export.people import nodding, picture, psnr
+from tests.export.readers import usd_at
 
 CAMERA = Camera(160, 120, 400.0, 390.0, 70.0, 66.0, np.eye(4))
 FACTS = {"consent": "Said yes.", "camera": camera_fact(CAMERA)}
@@ -24,19 +25,6 @@ def clip(n: int = 4, coefficients: int = 1, sound: Sound | None = None, **more) 
     return Clip(nodding(n, coefficients=coefficients), n, 25.0, FACTS, sound, **more)
 
 
-def splats_at(prim, time) -> Splats:
-    """What OpenUSD reads at a time; y up."""
-
-    def read(name):
-        return torch.from_numpy(np.array(prim.GetAttribute(name).Get(time), np.float32))
-
-    quats = prim.GetAttribute("orientations").Get(time)
-    wxyz = torch.tensor([[q.GetReal(), *q.GetImaginary()] for q in quats])
-    degree = prim.GetAttribute("radiance:sphericalHarmonicsDegree").Get()
-    sh = read("radiance:sphericalHarmonicsCoefficients").reshape(len(wxyz), (degree + 1) ** 2, 3)
-    return Splats(read("positions"), wxyz, read("scales"), read("opacities"), sh)
-
-
 @pytest.mark.parametrize(("name", "coefficients"), [("a.usdc", 1), ("a.usda", 4), ("a.usdz", 16)])
 def test_what_openusd_reads_looks_the_same_in_every_frame(tmp_path, name, coefficients):
     assert write_usd(tmp_path / name, clip(coefficients=coefficients)) == 4
@@ -44,9 +32,9 @@ def test_what_openusd_reads_looks_the_same_in_every_frame(tmp_path, name, coeffi
     field = UsdVol.ParticleField3DGaussianSplat(stage.GetPrimAtPath("/Avatar/Gaussians"))
     assert field
     for i, splats in enumerate(nodding(4, coefficients=coefficients)):
-        read = half_turn(splats_at(field.GetPrim(), Usd.TimeCode(i)))
+        read = half_turn(usd_at(field.GetPrim(), Usd.TimeCode(i)))
         assert psnr(picture(read, CAMERA), picture(splats, CAMERA)) > 80, f"frame {i}"
-    default = splats_at(field.GetPrim(), Usd.TimeCode.Default())
+    default = usd_at(field.GetPrim(), Usd.TimeCode.Default())
     torch.testing.assert_close(default.means, half_turn(next(nodding(1, coefficients=coefficients))).means)
 
 
