@@ -45,7 +45,8 @@ class Bundle:
                 "form-action 'none'",
             )
         )
-        data = f'<script type="application/octet-stream" id="splatalk-avatar">{base64.b64encode(payload).decode()}</script>'
+        encoded = base64.b64encode(payload).decode()
+        data = f'<script type="application/octet-stream" id="splatalk-avatar">{encoded}</script>'
         parts = {
             _CHARSET: f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{policy}">',
             _TITLE: f"<title>{markup.escape(title)}</title>",
