@@ -96,9 +96,15 @@ export function aboutSection(provenance: Readonly<Record<string, string>>): HTML
   const known = Object.keys(LABELS).filter((key) => provenance[key]);
   const others = Object.keys(provenance).filter((key) => !(key in LABELS));
   const rows = [...known, ...others].map((key) =>
-    h("div", {}, h("dt", {}, LABELS[key] ?? key.replaceAll("_", " ")), h("dd", {}, provenance[key])));
+    h("div", {}, h("dt", {}, LABELS[key] ?? key.replaceAll("_", " ")), h("dd", {}, readable(provenance[key]))));
   return section("About", h("p", {}, "A computer-generated avatar. What it says and does was never recorded."),
     h("dl", {}, ...rows));
+}
+
+/** A moment as a date, any other text as it is. */
+function readable(text: string): string {
+  const moment = /^\d{4}-\d{2}-\d{2}T[\d:.+Z-]+$/.test(text) ? new Date(text) : null;
+  return moment && !Number.isNaN(moment.valueOf()) ? moment.toLocaleDateString("en", { dateStyle: "long" }) : text;
 }
 
 function hex(color: readonly number[]): string {
