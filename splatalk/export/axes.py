@@ -32,7 +32,8 @@ def half_turn(splats: Splats) -> Splats:
     return dataclasses.replace(
         splats,
         means=splats.means * flip,
-        quats=torch.stack((-x, w, -z, y), -1),  # (0, 1, 0, 0) ⊗ q
+        # The local axes are turned back as well, which a Gaussian does not feel, so that twice is exactly nothing.
+        quats=torch.stack((w, x, -y, -z), -1),
         sh=splats.sh * _sh_signs(splats.sh.shape[1])[None, :, None].to(splats.sh),
     )
 

@@ -25,7 +25,7 @@ def test_two_half_turns_are_none():
     back = half_turn(half_turn(splats))
     np.testing.assert_array_equal(back.means, splats.means)
     np.testing.assert_array_equal(back.sh, splats.sh)
-    np.testing.assert_array_equal(back.quats, -splats.quats)
+    np.testing.assert_array_equal(back.quats, splats.quats)
 
 
 def test_what_a_file_states():
