@@ -54,8 +54,8 @@ class Opened:
     def notice(self) -> str:
         return str(self.until("document.querySelector('.notice:not([hidden])')?.textContent", "a notice"))
 
-    def pixels(self, frame: int, camera: Camera, background: str) -> np.ndarray:
-        """(H, W, 4) uint8: frame ``frame`` of the track. ``background`` is a JavaScript object."""
+    def pixels(self, frame: int, camera: Camera, background: dict[str, Any]) -> np.ndarray:
+        """(H, W, 4) uint8: frame ``frame`` of the track. ``background`` as in renderer.ts."""
         view = {**camera.to_json(), "worldToCamera": camera.world_to_camera.ravel().tolist()}
         text = self.page.evaluate(
             """async ([frame, view, background]) => {

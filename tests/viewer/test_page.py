@@ -158,6 +158,27 @@ def test_shifting_and_zooming(player):
     settles(player, zoom=1, panX=0)
 
 
+def test_one_finger_turns_two_fingers_zoom(browser, performance_page):
+    with opened(browser, performance_page, has_touch=True) as seen:
+        seen.until("window.splatalk !== undefined", "the player")
+        touch = seen.page.context.new_cdp_session(seen.page)
+
+        def fingers(kind: str, *places: tuple[float, float]) -> None:
+            points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        fingers("touchStart", (90, 40))
+        fingers("touchMove", (60, 40))
+        seen.until("splatalk.player.control.orbit.yaw > 5", "the turn")
+        fingers("touchEnd")
+        before = orbit(seen)
+        fingers("touchStart", (100, 40), (140, 40))
+        fingers("touchMove", (60, 40), (180, 40))
+        seen.until("splatalk.player.control.orbit.zoom > 2.5", "the pinch")
+        fingers("touchEnd")
+        assert orbit(seen)["yaw"] == before["yaw"]
+
+
 def test_backgrounds(player):
     corner = (slice(0, 20), slice(0, 20))
     plate = player.shown()[corner]
@@ -272,5 +293,7 @@ def test_sound_that_cannot_be_decoded_leaves_the_picture(browser, player_bundle,
     with opened(browser, path) as seen:
         seen.until("window.splatalk !== undefined", "the player")
         assert "cannot play the sound" in seen.notice()
+        seen.page.get_by_role("button", name="Close this message").click()
+        assert seen.page.locator(".notice").is_hidden()
         seen.page.evaluate("splatalk.player.play().then(() => undefined)")
         seen.until("splatalk.player.frame.time > 0.1", "the picture to move")

@@ -4,7 +4,7 @@ import { Connection } from "./connection";
 import { DelayMeter } from "./delay";
 import { FacePanel } from "./face";
 import { Microphone, MicrophoneError } from "./microphone";
-import { IDLE, SOUND, UTTERANCE, type Doing, type FromServer, type Hello, type LiveFrame, type SoundOf } from "./protocol";
+import { MICROPHONE, SOUND, UTTERANCE, type Doing, type FromServer, type Hello, type LiveFrame, type SoundOf } from "./protocol";
 import { SpeakPanel } from "./speak";
 import { Utterance } from "./utterance";
 
@@ -110,7 +110,7 @@ class Live {
     } else if (message.kind !== UTTERANCE) {
       if (this.utterance) return;
       this.player.show(message.frame);
-      if (message.kind !== IDLE) requestAnimationFrame(() => this.delay.shown(message.frame.time));
+      if (this.talking && message.kind === MICROPHONE) requestAnimationFrame(() => this.delay.shown(message.frame.time));
     } else if (this.utterance?.id === message.utterance) {
       this.utterance.put(message.frame);
       this.begin();
@@ -199,11 +199,12 @@ class Live {
   // --- telling
 
   private showDelay(): void {
+    if (!this.talking) return;
     const typical = this.delay.percentile(0.5), worst = this.delay.percentile(0.99);
     if (typical === null || worst === null) return;
     const text = `${typical.toFixed(0)} ms, 99 % within ${worst.toFixed(0)} ms`;
     this.player.stats("Delay of the mouth", text);
-    if (this.talking) this.speak?.showDelay(`Delay ${text}${this.serverDelay ? `; ${this.serverDelay}` : ""}.`);
+    this.speak?.showDelay(`Delay ${text}${this.serverDelay ? `; ${this.serverDelay}` : ""}.`);
   }
 
   private tell(text: string, hint: string): void {

@@ -36,8 +36,11 @@ export class Slider {
     this.paint();
   }
 
+  /** The track is coloured from where the slider starts to where it stands. */
   private paint(): void {
-    const { low, high } = this.range;
-    this.input.style.setProperty("--played", `${(100 * (this.value - low)) / (high - low)}%`);
+    const { low, high, start } = this.range;
+    const percent = (value: number) => `${(100 * (value - low)) / (high - low)}%`;
+    this.input.style.setProperty("--from", percent(Math.min(start, this.value)));
+    this.input.style.setProperty("--to", percent(Math.max(start, this.value)));
   }
 }

@@ -101,7 +101,7 @@ export class SpeakPanel {
       if (file) this.wishes.sound(file);
     });
     const choose = h("button", { type: "button", class: "text-button", onclick: () => input.click() }, "Choose a sound");
-    return [h("div", { class: "row" }, choose, input, h("span", { class: "note" }, "or drop it onto the picture"))];
+    return [h("div", { class: "row" }, choose, input, h("span", { class: "note dropping" }, "or drop one here"))];
   }
 
   private talkButton(): HTMLButtonElement {

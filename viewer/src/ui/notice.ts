@@ -1,13 +1,15 @@
 // Words over the stage when something is wrong or takes long.
 import { PlayerError } from "../errors";
-import { h } from "./dom";
+import { h, iconButton } from "./dom";
 
 export class Notice {
   readonly element = h("div", { class: "notice", role: "alert", hidden: true });
 
+  /** Without a hint it passes by itself; with one it can be put away once it is read. An empty text takes it away. */
   show(text: string, hint = ""): void {
     this.element.hidden = text === "";
-    this.element.replaceChildren(h("strong", {}, text), ...(hint ? [h("span", {}, hint)] : []));
+    const close = iconButton("close", "Close this message", () => { this.element.hidden = true; });
+    this.element.replaceChildren(h("strong", {}, text), ...(hint ? [h("span", {}, hint), close] : []));
   }
 
   /** What went wrong, in words; the console has the rest of what is no PlayerError. */
