@@ -1,4 +1,4 @@
-"""A development test: the player against Spark, a renderer by other people. `npm --prefix viewer/oracle ci` enables it."""
+"""A development test: the player against a renderer by other people. `npm --prefix viewer/oracle ci` enables it."""
 
 from __future__ import annotations
 
