@@ -23,7 +23,7 @@ class Bases:
     """Bases of one attribute in falling order of what they do to the picture.
 
     Args:
-        mean: (M * width,) float32, mean offset.
+        mean: (M * width,) float32, the offset where coefficients are 0.
         vectors: (K, M * width) float32, as int8 will give them back; a coefficient is about 1 in size.
         energy: (K,) mean squared change of the picture that each one explains.
         weights: (M * width,) float32, square root of the sensitivity.
@@ -40,6 +40,11 @@ class Bases:
         """Weighted least squares: offsets (M * width,) -> (rank,) float64 coefficients of the first bases."""
         target = self.vectors[:rank] @ ((offsets - self.mean) * self.weights**2)
         return np.linalg.solve(_regular(self.gram[:rank, :rank]), target.astype(np.float64))
+
+    def resting(self, offsets: np.ndarray, rank: int) -> Bases:
+        """The same motion with coefficients of 0 where ``offsets`` (M * width,) are, as near as ``rank`` bases come."""
+        shift = self.solve(offsets, rank) @ self.vectors[:rank]
+        return dataclasses.replace(self, mean=np.asarray(self.mean + shift, np.float32))
 
 
 def principal(offsets: np.ndarray, sensitivity: np.ndarray) -> Bases:

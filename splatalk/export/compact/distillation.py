@@ -2,7 +2,8 @@
 
 The network's offsets in some hundred states are decomposed attribute by attribute, each Gaussian weighted by how much
 the picture changes with it. Bases of all attributes then compete: whatever removes most error for its bytes comes next,
-until frames that took no part agree with the full avatar.
+until frames that took no part agree with the full avatar. At last the coefficients are moved so that 0 is the person at
+rest.
 """
 
 from __future__ import annotations
@@ -78,9 +79,12 @@ def distil(
     judge = Judge(avatar, moments.held_out, features, rows, on_step)
     ranks, figures = _fewest(_affordable(ordered, full, max_bytes), full, bases, judge, error_db)
     squared_error = 3 * avatar.camera.width * avatar.camera.height * 10.0 ** (-figures["psnr_db"] / 10.0)
+    resting = as_attributes(offsets_at(avatar, states.at_rest(avatar).tokens, features, rows))
+    bases = {name: bases[name].resting(resting[name].ravel(), ranks[name]) for name in ATTRIBUTES}
     projection = motions.projection(bases, ranks, _ROUNDING * squared_error, seed)
     projection = dataclasses.replace(projection, rows=chosen.dynamic[projection.rows])
-    return dataclasses.replace(_cut(full, ranks), error={**figures, "target_face_db": error_db}, projection=projection)
+    final = _cut(_compact(avatar, chosen, bases), ranks)
+    return dataclasses.replace(final, error={**figures, "target_face_db": error_db}, projection=projection)
 
 
 def distil_steps(avatar: Avatar, performance: Performance | None = None) -> int:
@@ -113,7 +117,7 @@ def _offsets(
 
 @torch.no_grad()
 def _compact(avatar: Avatar, chosen: Selection, bases: Mapping[str, Bases]) -> Compact:
-    """With all bases, the mean motion folded into the Gaussians, every number as the file will give it back."""
+    """With all bases. Motion at coefficients of 0 is folded in; every number is as the file will give it back."""
     g, order, m = avatar.gaussians, torch.from_numpy(chosen.order), len(chosen.dynamic)
     mean = {name: torch.from_numpy(bases[name].mean).view(m, WIDTHS[name]) for name in ATTRIBUTES}
     quats = g.quats[order].clone()

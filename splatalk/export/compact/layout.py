@@ -78,14 +78,24 @@ def to_bytes(
     return gzip.compress(data, 9, mtime=0) if compress else data
 
 
-def write(path: Path, compact: Compact, track: Track | None = None, sound: EncodedSound | None = None) -> int:
-    """Write ``NAME.compact``, gzip-wrapped; it appears when it is complete. Returns its size in bytes.
+def write(
+    path: Path,
+    compact: Compact,
+    track: Track | None = None,
+    sound: EncodedSound | None = None,
+    *,
+    projection: bool = False,
+) -> int:
+    """Write ``NAME.compact``, gzip-wrapped; it appears when it is complete. Arguments as for ``to_bytes``.
+
+    Returns:
+        its size in bytes.
 
     Raises:
         UserError: another suffix, or it cannot be written.
     """
     check_suffix(path)
-    data = to_bytes(compact, track, sound)
+    data = to_bytes(compact, track, sound, projection=projection)
     with files.atomic_path(path) as temporary:
         temporary.write_bytes(data)
     return len(data)

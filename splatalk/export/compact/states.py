@@ -83,6 +83,14 @@ def of_avatar(avatar: Avatar, seed: int) -> States:
     return States(speaking + silent + _one_by_one(avatar), held_out)
 
 
+@torch.no_grad()
+def at_rest(avatar: Avatar) -> State:
+    """Looking ahead in silence."""
+    controls = _rest(avatar)
+    controls.speech = _silence(avatar)
+    return _state(avatar, controls)
+
+
 def sampled_counts() -> tuple[int, int]:
     """How many examples and held-out states ``of_avatar`` gives."""
     return SPEAKING + SILENT + len(BLENDSHAPES) + len(BLINKS) + GAZES, HELD_OUT
@@ -142,10 +150,14 @@ def _speech_tokens(avatar: Avatar, codes: Tensor, rng: np.random.Generator) -> T
 def _silent(avatar: Avatar, rng: np.random.Generator) -> State:
     """Between words: no voice at all, or nothing that speaks."""
     controls = _recorded(avatar, rng)
-    encoder = avatar.audio_encoder
-    if encoder is not None and rng.random() < 0.7:
-        controls.speech = np.zeros((encoder.config.window, encoder.config.dim), np.float32)
+    controls.speech = _silence(avatar) if rng.random() < 0.7 else None
     return _state(avatar, controls)
+
+
+def _silence(avatar: Avatar) -> np.ndarray | None:
+    """(W, D) features of no sound, for an avatar that hears."""
+    encoder = avatar.audio_encoder
+    return None if encoder is None else np.zeros((encoder.config.window, encoder.config.dim), np.float32)
 
 
 def _expressive(avatar: Avatar, rng: np.random.Generator) -> State:
