@@ -87,6 +87,8 @@ def _check_options(form: Format, driving: Driving, frame: int | None, drawing: d
     given = [name for name, value in drawing.items() if value is not None]
     if given and not form.drawn:
         raise UserError(f"{given[0]} is for films and pictures, not {form.name}.", "Leave it out.")
+    if drawing["--camera"] not in (None, "front") and (drawing["--yaw"] or drawing["--pitch"]):
+        raise UserError("--yaw and --pitch are for a camera that stays.", "Leave them out, or use --camera front.")
     if drawing["--background"] == "transparent" and not form.alpha:
         raise UserError(f"{form.name} cannot be transparent.", "Use --to webm or --to png.")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -176,11 +175,3 @@ def _add_sound(stage: Any, name: str) -> None:
     sound.CreateFilePathAttr(Sdf.AssetPath(f"./{name}"))
     sound.CreateAuralModeAttr(UsdMedia.Tokens.nonSpatial)
     sound.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
-
-
-def facts_of(path: Path) -> Mapping[str, str]:
-    """What ``write_usd`` wrote into the layer about the file."""
-    from pxr import Sdf
-
-    layer = Sdf.Layer.FindOrOpen(str(path))
-    return dict(layer.customLayerData.get("splatalk", {})) if layer else {}

@@ -231,6 +231,7 @@ def test_the_help_lists_every_format(run):
         (("--to", "ply", "--size", "512", "-o", "o.ply"), "--size"),
         (("--to", "mp4", "--audio", "s.wav", "--background", "transparent", "-o", "o.mp4"), "webm"),
         (("--to", "mp4", "--audio", "s.wav", "--camera", "none.json", "-o", "o.mp4"), "none.json"),
+        (("--to", "mp4", "--audio", "s.wav", "--camera", "orbit", "--yaw", "9", "-o", "o.mp4"), "--yaw"),
         (("--to", "performance", "--audio", "s.wav", "-o", "s.performance"), "input"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, tuple) else "",

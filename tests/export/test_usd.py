@@ -11,7 +11,7 @@ from splatalk.errors import UserError
 from splatalk.export.axes import camera_fact, half_turn
 from splatalk.export.clip import Clip
 from splatalk.export.sound import Sound
-from splatalk.export.usd import facts_of, write_usd
+from splatalk.export.usd import write_usd
 from splatalk.render import Camera
 from tests.export.people import nodding, picture, psnr
 from tests.export.readers import usd_at
@@ -46,7 +46,7 @@ def test_time_axes_units_colour_and_consent_are_told(tmp_path):
     prim = stage.GetPrimAtPath("/Avatar/Gaussians")
     assert Usd.ColorSpaceAPI(prim).GetColorSpaceNameAttr().Get() == "srgb_rec709_scene"
     assert stage.GetDefaultPrim().GetPath() == "/Avatar"
-    facts = facts_of(tmp_path / "a.usdc")
+    facts = stage.GetRootLayer().customLayerData["splatalk"]
     assert facts["consent"] == "Said yes." and facts["units"] == "metres" and "sRGB" in facts["colour"]
 
 
