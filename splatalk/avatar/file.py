@@ -29,7 +29,7 @@ from splatalk.avatar.network import Deformation, NetworkConfig
 from splatalk.errors import FormatError
 from splatalk.files import atomic_path
 from splatalk.render.camera import Camera
-from splatalk.speech import live
+from splatalk.speech import listener, live
 
 FORMAT_VERSION = 2
 """Version 2 may hold ``live_encoder``; what does not is written as version 1, which older readers know."""
@@ -128,18 +128,17 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Avatar:
     means, sh = tensors["gaussians.means"], tensors["gaussians.sh"]
     encoder = header["audio_encoder"]
-    fast = header.get("live_encoder")
     picture = cv2.imdecode(tensors.pop("plate_png").numpy(), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError("the background picture is damaged")
-    basis = _take(tensors, "mouth_basis.")
+    mouth_basis = MouthBasis.from_tensors(_take(tensors, "mouth_basis."))
     manner = {k: v.numpy() for k, v in _take(tensors, "manner.").items()}
     _check_manner(manner)
     avatar = Avatar(
         gaussians=Gaussians.empty(means.shape[0], sh.shape[1]),
         face_rig=FaceRig(tensors["face_rig.basis"].shape[0]),
         deformation=Deformation(NetworkConfig(**header["network"])),
-        mouth_basis=MouthBasis.from_tensors(basis),
+        mouth_basis=mouth_basis,
         audio_encoder=None if encoder is None else AudioEncoder(AudioEncoderConfig(**encoder)),
         curves_to_mouth=torch.zeros_like(tensors["curves_to_mouth"]),
         camera=Camera.from_json(header["camera"]),
@@ -148,24 +147,38 @@ def _build(header: dict[str, Any], tensors: dict[str, Tensor]) -> Avatar:
         plate=cv2.cvtColor(picture, cv2.COLOR_BGR2RGB),
         manner=manner,
         meta=header["meta"],
-        live_encoder=None if fast is None else {ms: AudioEncoder(_live_config(ms, fast[ms])) for ms in sorted(fast)},
+        live_encoder=_live_encoder(header.get("live_encoder"), tensors, mouth_basis.n_components),
     )
     avatar.load_state_dict(tensors)
     return avatar.eval().requires_grad_(False)
 
 
 def _live_header(avatar: Avatar) -> dict[str, Any] | None:
-    """Lookahead in milliseconds, as text → configuration."""
+    """The listener that the live encoders were fitted to, and lookahead in milliseconds, as text → configuration."""
     if avatar.live_encoder is None:
         return None
-    return {ms: vars(encoder.config) for ms, encoder in avatar.live_encoder.items()}
+    encoders = {ms: vars(encoder.config) for ms, encoder in avatar.live_encoder.items()}
+    return {"listener": listener.fingerprint(), "encoders": encoders}
 
 
-def _live_config(milliseconds: str, values: dict[str, Any]) -> AudioEncoderConfig:
-    config = AudioEncoderConfig(**values)
-    if not milliseconds.isdecimal() or (config.window, config.dim) != (live.ROWS, live.DIM):
-        raise ValueError(f"live_encoder {milliseconds!r} has another shape: {config}")
-    return config
+def _live_encoder(
+    header: dict[str, Any] | None, tensors: dict[str, Tensor], mouth_dim: int
+) -> dict[str, AudioEncoder] | None:
+    """Encoders for live driving as ``header`` describes them, without their numbers; shapes are checked first.
+
+    None, and ``tensors`` without theirs, when there are none or they were fitted to another listener.
+    """
+    if header is None:
+        return None
+    if header["listener"] != listener.fingerprint():
+        _take(tensors, "live_encoder.")
+        return None
+    known = [live.key(seconds) for seconds in live.LOOKAHEADS_S]
+    configs = {ms: AudioEncoderConfig(**header["encoders"][ms]) for ms in known}
+    for config in configs.values():
+        if (config.window, config.dim, config.mouth_dim) != (live.ROWS, live.DIM, mouth_dim) or config.token_dim > 4096:
+            raise ValueError(f"live_encoder has another shape: {config}")
+    return {ms: AudioEncoder(config) for ms, config in configs.items()}
 
 
 def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -86,6 +86,7 @@ class Stream:
         """
         if samples.ndim != 1:
             raise ValueError(f"samples must be (S,), got {samples.shape}")
+        self._break |= self._n_samples == 0
         self._n_samples += len(samples)
         return self._hear(np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0))
 
@@ -126,7 +127,7 @@ class Stream:
     def _silence(self) -> None:
         """No words from here on: forget what was heard, and let the next frames start from the last mouth."""
         self._hearing = listener.begin()
-        self._recent = np.zeros((live.SPAN, listener.WIDTH), np.float32)
+        self._recent = np.zeros((live.SPAN, listener.WIDTH + 1), np.float32)
         self._rest_of_block = np.zeros(0, np.float32)
         self._steps, self._n_samples, self._spoken = 0, 0, 0
         self._break = True
@@ -194,7 +195,7 @@ class _LiveMouth:
         self.rest = np.asarray(encoder.rest.numpy(), dtype=np.float32)
 
     def __call__(self, recent: np.ndarray) -> np.ndarray:
-        """(SPAN, C) newest steps of the listener -> (C,) code."""
+        """(SPAN, C + 1) newest steps of the listener -> (C,) code."""
         rows = live.window(recent, self.lookahead)
         if self.stand_in:
             rows = self._padded(rows[:, listener.WIDTH :])

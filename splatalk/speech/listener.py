@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections import deque
 from pathlib import Path
 
@@ -26,7 +27,7 @@ STEP = 2 * HOP
 
 STEP_RATE = SAMPLE_RATE / STEP
 WIDTH = 96
-"""C, numbers that ``hear`` gives for a step."""
+"""C, numbers that are known after each step. ``hear`` gives one more: 1 while there is sound, 0 in silence."""
 
 N_ESTIMATES = len(PROSODY) + len(ARTICULATION)
 """E, columns of an estimate: ``PROSODY``, ``ARTICULATION``."""
@@ -36,6 +37,12 @@ DILATIONS = (1, 2, 4, 8, 16, 4)
 
 OFFSETS = tuple(range(6, -23, -2))
 """Steps after the newest sample (negative: before it) for which there is an estimate."""
+
+SILENCE_DB = -32.0
+"""Sound this far below the speaker's level is silence, whatever the network makes of it."""
+
+SILENT_STEPS = (15, 30)
+"""After so many steps of it the mouth begins to be, and is, at rest."""
 
 START_LEVEL_DB, MIN_LEVEL_DB, MAX_LEVEL_DB = TARGET_DB, -50.0, 0.0
 
@@ -53,11 +60,13 @@ class Hearing:
     Args:
         tail: (240,) newest samples, which the next spectrum overlaps.
         level: loudness of the speaker, dB: about the 90th percentile of what is heard.
+        silent: steps since something was heard that may be speech.
         memory: for each layer its newest inputs (C,), oldest first, 2 * dilation of them.
     """
 
     tail: np.ndarray
     level: float
+    silent: int
     memory: list[deque[np.ndarray]]
 
 
@@ -66,11 +75,17 @@ def _table() -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(a, dtype=np.float32) for name, a in load_file(FILE).items()}
 
 
+@functools.cache
+def fingerprint() -> str:
+    """Of the network: what was fitted to what it says is of no use with another."""
+    return hashlib.sha256(FILE.read_bytes()).hexdigest()[:16]
+
+
 def begin() -> Hearing:
     """Nothing was heard yet."""
     zero = np.zeros(WIDTH, np.float32)
     memory = [deque([zero] * (2 * d), maxlen=2 * d) for d in DILATIONS]
-    return Hearing(np.zeros(_TAIL, np.float32), START_LEVEL_DB, memory)
+    return Hearing(np.zeros(_TAIL, np.float32), START_LEVEL_DB, SILENT_STEPS[1], memory)
 
 
 def hear(state: Hearing, block: np.ndarray) -> np.ndarray:
@@ -80,7 +95,7 @@ def hear(state: Hearing, block: np.ndarray) -> np.ndarray:
         block: (320,) float32, 16 kHz.
 
     Returns:
-        (C,) float32 what is to be known of the sound until now; ``estimates`` makes features of it.
+        (C + 1,) float32 what is known of the sound until now, and whether there is any; for ``estimates``.
     """
     table = _table()
     x = table["input.weight"].T @ spectrum(state, block) + table["input.bias"]
@@ -90,7 +105,9 @@ def hear(state: Hearing, block: np.ndarray) -> np.ndarray:
         past.append(x)
         heard = np.maximum(table[f"conv{k}.weight"].T @ taps + table[f"conv{k}.bias"], 0.0)
         x = x + (table[f"mix{k}.weight"].T @ heard + table[f"mix{k}.bias"])
-    return np.asarray(x, dtype=np.float32)
+    first, last = SILENT_STEPS
+    sounding = min(max((last - state.silent) / (last - first), 0.0), 1.0)
+    return np.append(x, np.float32(sounding)).astype(np.float32)
 
 
 def spectrum(state: Hearing, block: np.ndarray) -> np.ndarray:
@@ -98,7 +115,9 @@ def spectrum(state: Hearing, block: np.ndarray) -> np.ndarray:
     sound = np.concatenate((state.tail, block)).astype(np.float32)
     state.tail = sound[-_TAIL:]
     power = float(np.mean(np.square(block, dtype=np.float64)))
-    state.level = follow(state.level, 10.0 * np.log10(power + 1e-12))
+    heard = 10.0 * np.log10(power + 1e-12)
+    state.level = follow(state.level, heard)
+    state.silent = 0 if heard > state.level + SILENCE_DB else state.silent + 1
     frames = np.stack((sound[:N_FFT], sound[HOP : HOP + N_FFT]))
     mel = np.square(np.abs(np.fft.rfft(frames * _WINDOW, axis=1)).astype(np.float32)) @ filterbank().T
     level = 10.0 * np.log10(mel + 1e-10) + (TARGET_DB - state.level)
@@ -124,12 +143,12 @@ def listen(samples: np.ndarray, steps: int) -> np.ndarray:
         steps: T.
 
     Returns:
-        (T + 1, C): row k is what is known after k steps, that is k / 50 s; row 0 is nothing, zeros.
+        (T + 1, C + 1): row k is what is known after k steps, that is k / 50 s; row 0 is nothing, zeros.
     """
     sound = np.zeros(steps * STEP, np.float32)
     sound[: min(len(samples), len(sound))] = samples[: len(sound)]
     state = begin()
-    rows = [np.zeros(WIDTH, np.float32)]
+    rows = [np.zeros(WIDTH + 1, np.float32)]
     rows += [hear(state, sound[k * STEP : (k + 1) * STEP]) for k in range(steps)]
     return np.stack(rows)
 
@@ -138,18 +157,18 @@ def estimates(known: np.ndarray, lookahead: int, context: int) -> np.ndarray:
     """Prosody and articulation around a moment of the past.
 
     Args:
-        known: (..., C) from ``hear`` or ``listen``; all zeros is nothing heard.
+        known: (..., C + 1) from ``hear`` or ``listen``.
         lookahead: steps between the moment and the newest sample, even, 0 to 16.
         context: rows of 40 ms on either side of the moment, at most 3.
 
     Returns:
-        (..., 2 * context + 1, E) float32.
+        (..., 2 * context + 1, E) float32; zeros in silence.
     """
     table = _table()
     rows = [OFFSETS.index(2 * k - lookahead) for k in range(-context, context + 1)]
     weight = np.ascontiguousarray(table["head.weight"][:, rows]).reshape(WIDTH, -1)
-    found = known @ weight + table["head.bias"][rows].ravel()
+    found = known[..., :WIDTH] @ weight + table["head.bias"][rows].ravel()
     found = found.reshape(*known.shape[:-1], len(rows), N_ESTIMATES)
     low, high = _SURE
     found[..., _ACTIVITY] = np.clip((found[..., _ACTIVITY] - low) / (high - low), 0.0, 1.0)
-    return np.asarray(found * np.any(known, -1, keepdims=True)[..., None], dtype=np.float32)
+    return np.asarray(found * known[..., None, WIDTH:], dtype=np.float32)

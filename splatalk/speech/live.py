@@ -42,7 +42,7 @@ def lookahead_steps(lookahead_s: float) -> int:
 
 
 def heard(samples: np.ndarray, fps: float, n_frames: int) -> np.ndarray:
-    """What is known of a sound after every step, for ``live_windows`` at any lookahead: (T + 1, C)."""
+    """What is known of a sound after every step, for ``live_windows`` at any lookahead: (T + 1, C + 1)."""
     return listener.listen(samples, steps_until(n_frames, fps, LOOKAHEADS_S[-1]))
 
 
@@ -50,7 +50,7 @@ def live_windows(known: np.ndarray, fps: float, n_frames: int, lookahead_s: floa
     """The windows that live driving sees.
 
     Args:
-        known: (T + 1, C) from ``heard``.
+        known: (T + 1, C + 1) from ``heard``.
         fps: frames per second; frame i is at i / fps seconds.
         n_frames: N.
 
@@ -58,7 +58,7 @@ def live_windows(known: np.ndarray, fps: float, n_frames: int, lookahead_s: floa
         (N, 7, D) float32, see ``window``.
     """
     newest = np.array([steps_until(i, fps, lookahead_s) for i in range(n_frames)], dtype=int)
-    padded = np.concatenate((np.zeros((SPAN - 1, listener.WIDTH), np.float32), known))
+    padded = np.concatenate((np.zeros((SPAN - 1, listener.WIDTH + 1), np.float32), known))
     return window(padded[newest[:, None] + np.arange(SPAN)], lookahead_steps(lookahead_s))
 
 
@@ -66,7 +66,7 @@ def window(recent: np.ndarray, lookahead: int) -> np.ndarray:
     """What drives a frame.
 
     Args:
-        recent: (..., SPAN, C) newest steps, oldest first; zeros before the sound.
+        recent: (..., SPAN, C + 1) newest steps, oldest first; zeros before the sound.
         lookahead: steps that the frame lies before the newest.
 
     Returns:
@@ -74,4 +74,4 @@ def window(recent: np.ndarray, lookahead: int) -> np.ndarray:
         apart with the frame in the middle; those later than the newest sample are guessed.
     """
     found = listener.estimates(recent[..., -1, :], lookahead, CONTEXT)
-    return np.concatenate((recent[..., ::2, :], found), -1)
+    return np.concatenate((recent[..., ::2, : listener.WIDTH], found), -1)
