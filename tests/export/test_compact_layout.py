@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from splatalk.errors import FormatError, UserError
 from splatalk.export.compact import ATTRIBUTES, layout, posed, read, to_bytes, write
+from splatalk.export.compact.plate import decode_plate
 from splatalk.export.compact.sample import EXPECTED, FILE, expected, sample
 
 SAMPLE = Path(__file__).parent / "compact_sample"
@@ -166,6 +167,16 @@ def test_a_small_file_cannot_unpack_to_a_huge_one(monkeypatch):
     monkeypatch.setattr(layout, "MAX_BYTES", 1 << 20)
     with pytest.raises(FormatError, match="unpacks"):
         read(gzip.compress(bytes(1 << 21)))
+
+
+def test_a_damaged_plate_is_told():
+    plate = sample()[0].plate
+    assert decode_plate(plate).shape == (48, 64, 3)
+    for damaged in (b"", b"no picture", plate.data[:20]):
+        with pytest.raises(FormatError, match="damaged"):
+            decode_plate(dataclasses.replace(plate, data=damaged))
+    with pytest.raises(FormatError, match="damaged"):
+        decode_plate(dataclasses.replace(plate, width=63))
 
 
 def test_nested_json_is_refused(raw):

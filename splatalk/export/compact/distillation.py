@@ -36,8 +36,9 @@ from splatalk.render.sh import C0, sh_to_color
 TARGET_DB = 45.0
 """PSNR against the full avatar inside the face's box, dB: differences that no eye finds. Whole pictures, most of which
 never move, come out several dB higher."""
-MAX_BYTES = 3_000_000
-"""Gaussians and bases, before gzip: leaves room for track, sound and player in a page of 4 MB."""
+PAGE_BYTES, LIVE_BYTES = 3_300_000, 8_000_000
+"""Gaussians and bases before gzip, for a performance and for all that an avatar can do. The first leaves room for half
+a minute of sound and the player in a page of 4 MB; the second need not be small."""
 MAX_COEFFICIENTS = 96
 _EXAMPLES_BYTES = 5e8
 _ROUNDING = 0.01  # of the squared error is what rounding the coefficients may add
@@ -50,7 +51,7 @@ def distil(
     performance: Performance | None = None,
     *,
     error_db: float = TARGET_DB,
-    max_bytes: int = MAX_BYTES,
+    max_bytes: int | None = None,
     seed: int = 0,
     on_step: Callable[[int], object] = lambda n: None,
 ) -> Compact:
@@ -60,7 +61,8 @@ def distil(
         performance: what it has to show; None spans all that the avatar can do (for live driving and sliders).
         error_db: least PSNR against the full avatar inside the face's box, over frames held out; as many bases as
             that takes.
-        max_bytes: most that Gaussians and bases may take before gzip, even if the error is larger then.
+        max_bytes: most that Gaussians and bases may take before gzip, even if the error is larger then; None is
+            ``PAGE_BYTES`` for a performance and ``LIVE_BYTES`` without one.
         seed: of the sampled states.
         on_step: called with the number of steps done, of ``distil_steps`` in all.
     """
@@ -77,6 +79,8 @@ def distil(
     full = _compact(avatar, chosen, bases)
     ordered = motions.order(bases, _BYTES_A_COEFFICIENT * (0 if performance is None else len(performance)))
     judge = Judge(avatar, moments.held_out, features, rows, on_step)
+    if max_bytes is None:
+        max_bytes = LIVE_BYTES if performance is None else PAGE_BYTES
     ranks, figures = _fewest(_affordable(ordered, full, max_bytes), full, bases, judge, error_db)
     squared_error = 3 * avatar.camera.width * avatar.camera.height * 10.0 ** (-figures["psnr_db"] / 10.0)
     resting = as_attributes(offsets_at(avatar, states.at_rest(avatar).tokens, features, rows))

@@ -23,7 +23,8 @@ def decode_plate(plate: Plate) -> np.ndarray:
     Raises:
         FormatError: it is no picture, or of another size than it says.
     """
-    picture = cv2.imdecode(np.frombuffer(plate.data, np.uint8), cv2.IMREAD_COLOR)
+    data = np.frombuffer(plate.data, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if picture is None or picture.shape[:2] != (plate.height, plate.width):
         raise FormatError("The background picture of the compact avatar is damaged.", "Export it again.")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
