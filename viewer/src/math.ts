@@ -3,8 +3,6 @@ import type { Pose } from "./types";
 
 export type Mat4 = readonly number[];
 
-export const IDENTITY: Mat4 = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
-
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { ATTRIBUTES, decode } from "../src/compact/decode";
 import { PlayerError } from "../src/errors";
-import { IDENTITY, matrixPose, poseMatrix } from "../src/math";
+import { matrixPose, poseMatrix, translation } from "../src/math";
 import { DepthSorter } from "../src/render/sort";
 
 declare const ROOT: string;
@@ -66,7 +66,7 @@ test("means that are sorted by are Python's posed means", async () => {
   for (const [index, posed] of Object.entries<{ means: number[] }>(expected.posed)) {
     const frame = compact.track!.frame(Number(index));
     sorter.pose(frame);
-    const visible = sorter.sort(frame, IDENTITY, order);
+    const visible = sorter.sort(frame, translation(0, 0, 0), order);
     const depths = Array.from({ length: compact.count }, (_, i) => posed.means[3 * i + 2]);
     const wanted = depths.map((_, i) => i).filter((i) => depths[i] > 0.01).sort((a, b) => depths[b] - depths[a]);
     assert.equal(visible, wanted.length);

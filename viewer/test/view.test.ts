@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crc32 as zlibCrc } from "node:zlib";
 import type { Compact } from "../src/compact/decode";
-import { IDENTITY, transform } from "../src/math";
+import { transform, translation } from "../src/math";
 import { captureView, plateBehind, rubberBand, softLimits, stageView, FRONT } from "../src/stage_camera";
 import { crc32, withText } from "../src/ui/png_text";
 
+const IDENTITY = translation(0, 0, 0);
 const camera = { width: 512, height: 480, fx: 900, fy: 910, cx: 250, cy: 245, worldToCamera: IDENTITY };
 const compact = { camera, headCentre: [0.02, -0.01, 0.8] } as unknown as Compact;
 const project = (view: ReturnType<typeof stageView>, point: number[]): [number, number] => {
