@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import collections
-import io
 import tempfile
 import threading
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -76,14 +74,3 @@ def decode(data: bytes, name: str) -> tuple[np.ndarray, Sound]:
             return read_audio(path, longest_s=MAX_SOUND_S), read_sound(path, longest_s=MAX_SOUND_S)
         except UserError as error:  # the person knows the file by its own name
             raise type(error)(error.message.replace(str(path), Path(name).name), error.hint) from error
-
-
-def wav(sound: Sound) -> bytes:
-    """A 16-bit WAV file, which every browser decodes."""
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(sound.samples.shape[0])
-        file.setsampwidth(2)
-        file.setframerate(sound.rate)
-        file.writeframes((np.clip(sound.samples.T, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes())
-    return out.getvalue()

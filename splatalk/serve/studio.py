@@ -9,8 +9,9 @@ from splatalk.avatar.model import Avatar
 from splatalk.drive.from_audio import from_audio
 from splatalk.errors import UserError
 from splatalk.export.sound import Sound
+from splatalk.export.wav import wav_bytes
 from splatalk.serve.puppet import Recital
-from splatalk.serve.sounds import decode, wav
+from splatalk.serve.sounds import decode
 from splatalk.speech import SAMPLE_RATE
 from splatalk.speech.synthesis import say
 
@@ -37,7 +38,7 @@ class Studio:
             UserError: it is no sound, or too long.
         """
         samples, sound = decode(data, name)
-        return Recital(number, from_audio(self._avatar, samples, seed=number), wav(sound))
+        return Recital(number, from_audio(self._avatar, samples, seed=number), wav_bytes(sound))
 
     def spoken(self, number: int, text: str, voice: str) -> Recital:
         """A text, in a synthetic voice.
@@ -47,10 +48,10 @@ class Studio:
         """
         samples = say(text, voice).samples
         performance = from_audio(self._avatar, samples, seed=number)
-        return Recital(number, performance, wav(Sound.mono(samples, SAMPLE_RATE)), text)
+        return Recital(number, performance, wav_bytes(Sound.mono(samples, SAMPLE_RATE)), text)
 
     def given(self, performance: Performance, sound: Sound | None) -> Recital:
         """What the command line asked for, as the first utterance of every page."""
         seconds = len(performance) / performance.fps
         silence = Sound.mono(np.zeros(round(seconds * SAMPLE_RATE)))
-        return Recital(1, performance, wav(silence if sound is None else sound))
+        return Recital(1, performance, wav_bytes(silence if sound is None else sound))

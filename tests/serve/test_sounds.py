@@ -10,20 +10,21 @@ from hypothesis import strategies as st
 
 from splatalk.errors import FormatError, UserError
 from splatalk.export.sound import Sound
+from splatalk.export.wav import wav_bytes
 from splatalk.serve import sounds
-from splatalk.serve.sounds import Intake, decode, wav
+from splatalk.serve.sounds import Intake, decode
 
 
 def a_wav(seconds: float = 0.5, rate: int = 24_000) -> bytes:
     time = np.arange(round(seconds * rate)) / rate
-    return wav(Sound.mono(0.5 * np.sin(2 * np.pi * 220 * time), rate))
+    return wav_bytes(Sound.mono(0.5 * np.sin(2 * np.pi * 220 * time), rate))
 
 
 def test_a_sound_comes_back_at_its_own_rate_and_for_the_mouth():
     samples, sound = decode(a_wav(), "hello.wav")
     assert (sound.rate, sound.samples.shape) == (24_000, (1, 12_000))
     assert len(samples) == pytest.approx(8000, abs=200)
-    with wave.open(io.BytesIO(wav(sound))) as file:
+    with wave.open(io.BytesIO(wav_bytes(sound))) as file:
         assert (file.getframerate(), file.getnframes(), file.getsampwidth()) == (24_000, 12_000, 2)
 
 

@@ -13,12 +13,13 @@ from splatalk.errors import UserError
 from splatalk.export.compact.poses import pack
 from splatalk.export.player import Bundle
 from splatalk.export.sound import Sound
+from splatalk.export.wav import wav_bytes
 from splatalk.serve.guard import Guard
 from splatalk.serve.person import Knobs
 from splatalk.serve.puppet import Recital
 from splatalk.serve.run import Server
 from splatalk.serve.site import LiveSite, application, page
-from splatalk.serve.sounds import decode, wav
+from splatalk.serve.sounds import decode
 from splatalk.speech import SAMPLE_RATE
 from tests.serve.puppets import Ear
 from tests.viewer.browser import Opened
@@ -71,11 +72,11 @@ class Studio:
             raise UserError("That cannot be said.", "Say something else.")
         time = np.arange((30 if text == "long" else 3) * SAMPLE_RATE) / SAMPLE_RATE
         samples = (0.5 * np.sin(2 * np.pi * 200 * time)).astype(np.float32)
-        return Recital(number, loud_performance(samples), wav(Sound.mono(samples)), text)
+        return Recital(number, loud_performance(samples), wav_bytes(Sound.mono(samples)), text)
 
     def heard(self, number: int, data: bytes, name: str) -> Recital:
         samples, sound = decode(data, name)
-        return Recital(number, loud_performance(samples), wav(sound), name)
+        return Recital(number, loud_performance(samples), wav_bytes(sound), name)
 
 
 def loud_performance(samples: np.ndarray) -> Performance:
