@@ -50,7 +50,7 @@ FILE = Path(__file__).with_name("listener.safetensors")
 _WINDOW = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
 _TAIL = N_FFT - HOP
 _ACTIVITY = PROSODY.index("activity")
-_SURE = (0.15, 0.75)  # estimated activity that counts as none and as full: a closed mouth must be quite closed
+_SURE = (0.25, 0.75)  # estimated activity that counts as none and as full: a closed mouth must be quite closed
 
 
 @dataclasses.dataclass
