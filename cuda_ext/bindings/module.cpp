@@ -1,32 +1,19 @@
 // Python bindings. Arrays come in through DLPack or the buffer protocol, so no array library is linked.
 // Shapes and types are checked by splatalk/kernels/*.py, which allocate the outputs; a mismatch here is a TypeError.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 #include <optional>
-#include <stdexcept>
 #include <utility>
 
-#include "../cpu/kernels.h"
 #include "../cpu/raster_lists.h"
+#include "arrays.h"
 
-namespace nb = nanobind;
 using namespace splatalk;
 
 namespace {
-
-template <class... Shape> using Floats = nb::ndarray<const float, Shape..., nb::c_contig, nb::device::cpu>;
-template <class... Shape> using Out = nb::ndarray<float, Shape..., nb::c_contig, nb::device::cpu>;
-using Vec = Floats<nb::ndim<1>>;
-using Mat = Floats<nb::ndim<2>>;
-using Cube = Floats<nb::ndim<3>>;
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
 
 // What the backward pass needs of a forward pass.
 struct RasterState {
@@ -134,8 +121,6 @@ void hash_backward_positions(Mat x, Cube tables, Mat d_out, Levels levels, Out<n
     kernels().hash_backward_positions(grid, x.data(), (int64_t)x.shape(0), tables.data(), d_out.data(), d_x.data(), threads);
 }
 
-using MaybeMat = std::optional<Mat>;
-
 ImagePair pair_of(const Cube& a, const Cube& b, const MaybeMat& ssim_weight, const MaybeMat& l1_weight) {
     const size_t height = a.shape(0), width = a.shape(1), channels = a.shape(2);
     require(b.shape(0) == height && b.shape(1) == width && b.shape(2) == channels, "images differ in shape");
@@ -181,4 +166,5 @@ NB_MODULE(_native, m) {
           nb::arg());
     m.def("ssim_backward", &ssim_backward, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(),
           nb::arg(), nb::arg());
+    bind_avatar_kernels(m);
 }

@@ -17,11 +17,18 @@ void hash_backward_tables(const HashTriplane&, const float*, int64_t, const floa
 void hash_backward_positions(const HashTriplane&, const float*, int64_t, const float*, const float*, float*, int);
 SimilaritySums ssim_forward(const ImagePair&, float*, int);
 void ssim_backward(const ImagePair&, const float*, float, float, float*, int);
+void attention_mlp_forward(const AttentionMlp&, const float*, const float*, int64_t, float*, float*, int);
+void attention_mlp_backward(const AttentionMlp&, const float*, const float*, int64_t, const float*, const float*, float*,
+                            float*, int);
+void pose(const Canonical&, const Movement&, const Bone*, Posed, int);
+void pose_backward(const Canonical&, const Movement&, const Bone*, const PosedValues&, const PosedGradients&, CanonicalGradients,
+                   float*, int);
 
 extern const KernelTable table;
 const KernelTable table = {SPLATALK_STRING(SPLATALK_ISA), project,      tiles_forward,        tiles_backward,
                            project_backward,              hash_forward, hash_backward_tables, hash_backward_positions,
-                           ssim_forward,                  ssim_backward};
+                           ssim_forward,                  ssim_backward, attention_mlp_forward, attention_mlp_backward,
+                           pose,                          pose_backward};
 
 }  // namespace SPLATALK_ISA
 }  // namespace splatalk

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from splatalk.kernels.posing import Canonical, carried
+
 PARAMETERS = ("means", "quats", "log_scales", "opacity_logits", "sh", "bone_logits")
 ATTACHED = ("dynamic", "corners", "corner_weights")
 """What belongs to a Gaussian without being learned."""
@@ -68,5 +70,11 @@ class Gaussians(nn.Module):
 
     def carried(self, surface: Tensor) -> Tensor:
         """Displacement of the M dynamic Gaussians (M, 3) by that of the face surface (478, 3), metres."""
-        corners, weights = self.corners[self.dynamic], self.corner_weights[self.dynamic]
-        return (surface[corners] * weights[..., None]).sum(1)
+        return carried(self.corners[self.dynamic], self.corner_weights[self.dynamic], surface)
+
+    def canonical(self) -> Canonical:
+        """What posing needs: everything but the colours' dependence on direction."""
+        return Canonical(
+            self.means, self.quats, self.log_scales, self.opacity_logits, self.sh[:, 0], self.bone_logits,
+            self.dynamic, self.corners, self.corner_weights,
+        )  # fmt: skip

@@ -16,7 +16,8 @@ from splatalk.avatar.face_rig import FaceRig
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.avatar.network import Deformation, Offsets
-from splatalk.avatar.rig import blend_bones, corrected, quat_multiply
+from splatalk.avatar.rig import corrected
+from splatalk.kernels.posing import pose
 from splatalk.render.camera import Camera
 from splatalk.render.splats import Splats
 
@@ -36,6 +37,15 @@ class Tokens:
     eyes: Tensor
     pose: Tensor
     speech: Tensor | None
+
+
+@dataclasses.dataclass
+class Motion:
+    """What one frame does to the canonical Gaussians before the bones: ``values`` (M, 13) of the network for the dynamic
+    ones, or None, and the displacement of the face ``surface`` (478, 3) that carries them, metres."""
+
+    values: Tensor | None
+    surface: Tensor
 
 
 class Avatar(nn.Module):
@@ -110,8 +120,8 @@ class Avatar(nn.Module):
         with torch.no_grad():
             if self._features is None:
                 self._features = self.deformation.features(self.gaussians.means[self.gaussians.dynamic])
-            tokens = self.tokens(controls)
-            return self.splats(self.offsets(tokens, self._features), controls.head_pose, controls.torso_pose)
+            motion = self.motion(self.tokens(controls), self._features)
+            return self.splats(motion, controls.head_pose, controls.torso_pose)
 
     def set_live_encoder(self, encoders: Mapping[str, AudioEncoder] | None) -> None:
         """Take encoders for live driving, from ``train.live.fit_live``; None leaves it without."""
@@ -145,34 +155,43 @@ class Avatar(nn.Module):
             speech=speech,
         )
 
-    def offsets(self, tokens: Tokens, features: Tensor) -> Offsets:
-        """Offsets of the dynamic Gaussians, whose query features (M, dim) are ``features``."""
+    def motion(self, tokens: Tokens, features: Tensor | None = None) -> Motion:
+        """What the face rig and the network make of ``tokens``.
+
+        Args:
+            features: kept query features (M, dim) of the dynamic Gaussians; without them they are computed from the
+                present positions, with gradients to the network but not to the positions.
+        """
         t = self.deformation.tokens(tokens.mouth, tokens.upper, tokens.eyes, tokens.pose, tokens.speech)
-        residual = self.deformation(features, t)
-        return dataclasses.replace(residual, means=residual.means + self.carried(tokens))
+        if features is not None:
+            values = self.deformation(features, t)
+        else:
+            values = self.deformation.at(self.gaussians.means.detach()[self.gaussians.dynamic], t)
+        return Motion(values, self.surface(tokens))
 
-    def carried(self, tokens: Tokens) -> Tensor:
-        """(M, 3) metres, what the face rig alone moves the dynamic Gaussians by."""
-        return self.gaussians.carried(self.face_rig(tokens.mouth, tokens.upper, tokens.eyes[2:] / GAZE_SCALE))
+    def surface(self, tokens: Tokens) -> Tensor:
+        """(478, 3) metres, displacement of the face surface by the face rig."""
+        return self.face_rig(tokens.mouth, tokens.upper, tokens.eyes[2:] / GAZE_SCALE)
 
-    def splats(
-        self, offsets: Offsets | None, head_pose: np.ndarray | Tensor, torso_pose: np.ndarray | Tensor
-    ) -> Splats:
-        """Canonical Gaussians plus the offsets of the dynamic ones, carried into the world by the two bones."""
+    def offsets(self, tokens: Tokens, features: Tensor) -> Offsets:
+        """Everything that moves the dynamic Gaussians in the canonical frame, the face rig's share included.
+
+        ``features`` (M, dim) are their query features.
+        """
+        motion = self.motion(tokens, features)
+        assert motion.values is not None
+        offsets = Offsets.of(motion.values)
+        return dataclasses.replace(offsets, means=offsets.means + self.gaussians.carried(motion.surface))
+
+    def splats(self, motion: Motion | None, head_pose: np.ndarray | Tensor, torso_pose: np.ndarray | Tensor) -> Splats:
+        """Canonical Gaussians, moved as ``motion`` says, carried into the world by the two bones."""
         g = self.gaussians
-        means, quats, log_scales, logits, sh = g.means, g.quats, g.log_scales, g.opacity_logits, g.sh
-        if offsets is not None:
-            rows = torch.nonzero(g.dynamic)[:, 0]
-            turn = torch.cat((torch.ones_like(offsets.rotation[:, :1]), 0.5 * offsets.rotation), -1)
-            means = means.index_add(0, rows, offsets.means)
-            quats = quats.index_copy(0, rows, quat_multiply(turn, quats[rows]))
-            log_scales = log_scales.index_add(0, rows, offsets.log_scales)
-            logits = logits.index_add(0, rows, offsets.opacity_logits)
-            sh = torch.cat((sh[:, :1].index_add(0, rows, offsets.color[:, None]), sh[:, 1:]), 1)
         head = torch.as_tensor(head_pose, dtype=torch.float32)
         torso = torch.as_tensor(torso_pose, dtype=torch.float32)
-        means, quats = blend_bones(means, quats, g.bone_logits.sigmoid(), head, torso)
-        return Splats(means, quats, log_scales.exp(), logits.sigmoid(), sh)
+        values, surface = (motion.values, motion.surface) if motion is not None else (None, None)
+        *shape, color = pose(g.canonical(), values, surface, head, torso)
+        sh = color[:, None] if g.sh.shape[1] == 1 else torch.cat((color[:, None], g.sh[:, 1:]), 1)
+        return Splats(*shape, sh)
 
     def corrected(self, performance: Performance) -> Performance:
         """Tracked poses without what this person's tracker always gets wrong, as training found it."""

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from splatalk.kernels.attention_mlp import AttentionMlp, attention_mlp
 from splatalk.kernels.hash_triplane import HashTriplaneSpec, hash_triplane
 
 N_UPPER = 23
@@ -61,8 +62,14 @@ class Offsets:
     opacity_logits: Tensor
     color: Tensor
 
+    @classmethod
+    def of(cls, values: Tensor) -> Offsets:
+        """(M, 13), as the network gives them."""
+        means, rotation, log_scales, opacity, color = values.split((3, 3, 3, 1, 3), -1)
+        return cls(means, rotation, log_scales, opacity[:, 0], color)
 
-OFFSET_UNITS = (0.01, 0.3, 0.3, 1.0, 0.5)
+
+OFFSET_UNITS = (0.01,) * 3 + (0.3,) * 3 + (0.3,) * 3 + (1.0,) + (0.5,) * 3
 """Size of one unit of the decoder's output: metres, radians, log-scale, logit, SH colour."""
 
 
@@ -209,12 +216,14 @@ class Deformation(nn.Module):
     """Canonical positions and tokens -> Offsets."""
 
     box: Tensor
+    units: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         dim = config.dim
         self.register_buffer("box", torch.tensor([[-0.15] * 3, [0.15] * 3]))
+        self.register_buffer("units", torch.tensor(OFFSET_UNITS), persistent=False)
         self.planes = HashPlanes(config) if config.planes == "hash" else DensePlanes()
         self.encode = nn.Sequential(nn.Linear(self.planes.width, dim), nn.SiLU(), nn.Linear(dim, dim))
         if config.attention == "agent":
@@ -222,7 +231,7 @@ class Deformation(nn.Module):
         else:
             self.attention = Attention(dim, config.heads)
         self.tokens = TokenEncoder(config)
-        outputs = 13
+        outputs = len(OFFSET_UNITS)
         if config.decoder == "kan":
             self.decoder = nn.Sequential(KanLayer(dim, 32), KanLayer(32, outputs))
         else:
@@ -232,14 +241,55 @@ class Deformation(nn.Module):
             self.decoder = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim), nn.SiLU(), last)
 
     def features(self, means: Tensor) -> Tensor:
-        """Query features (M, dim) of canonical positions (M, 3); they do not change over time and may be cached."""
-        low, high = self.box
-        x = ((means - low) / (high - low)).clamp(0.0, 1.0)
-        return self.encode(self.planes(x))
+        """Query features (M, dim) of canonical positions (M, 3); they do not change over time and may be kept."""
+        return self.encode(self._on_planes(means))
 
-    def forward(self, features: Tensor, tokens: Tensor) -> Offsets:
-        """Features (M, dim) from ``features``, tokens (T, dim) from ``self.tokens`` -> Offsets of M Gaussians."""
-        raw = self.decoder(features + self.attention(features, tokens))
-        means, rotation, log_scales, opacity, color = raw.split((3, 3, 3, 1, 3), -1)
-        u = OFFSET_UNITS
-        return Offsets(means * u[0], rotation * u[1], log_scales * u[2], opacity[:, 0] * u[3], color * u[4])
+    def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
+        """Features (M, dim) from ``features``, tokens (T, dim) from ``self.tokens`` -> (M, 13) for ``Offsets.of``."""
+        if not self.fused:
+            return self.decoder(features + self.attention(features, tokens)) * self.units
+        return attention_mlp(features, self.folded(tokens))
+
+    def at(self, means: Tensor, tokens: Tensor) -> Tensor:
+        """``forward`` for canonical positions (M, 3) whose features are not kept: what training runs."""
+        if not self.fused:
+            return self(self.features(means), tokens)
+        first, second = self.encode[0], self.encode[2]
+        net = self.folded(tokens)
+        net = net._replace(
+            encode=first.weight,
+            encode_bias=first.bias,
+            score=net.score @ second.weight,
+            score_bias=net.score_bias + net.score @ second.bias,
+            direct=net.direct @ second.weight,
+            direct_bias=net.direct_bias + net.direct @ second.bias,
+        )
+        return attention_mlp(self._on_planes(means), net)
+
+    @property
+    def fused(self) -> bool:
+        """Whether attention and decoder are those that run as one kernel."""
+        return isinstance(self.attention, Attention) and self.config.decoder == "mlp"
+
+    def folded(self, tokens: Tensor) -> AttentionMlp:
+        """Attention to ``tokens`` (T, dim) and the decoder, for ``kernels.attention_mlp`` on features. Only if ``fused``."""
+        attention = self.attention
+        assert isinstance(attention, Attention)
+        score, bias, value = attention.folded(tokens)
+        first, second, last = self.decoder[0], self.decoder[2], self.decoder[4]
+        return AttentionMlp(
+            heads=attention.heads,
+            score=score.T,
+            score_bias=bias,
+            direct=first.weight,
+            direct_bias=first.bias + first.weight @ attention.out.bias,
+            value=first.weight @ value.T,
+            second=second.weight,
+            second_bias=second.bias,
+            last=last.weight * self.units[:, None],
+            last_bias=last.bias * self.units,
+        )
+
+    def _on_planes(self, means: Tensor) -> Tensor:
+        low, high = self.box
+        return self.planes(((means - low) / (high - low)).clamp(0.0, 1.0))

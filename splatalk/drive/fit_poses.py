@@ -44,14 +44,14 @@ def fit_poses(
     for k, frame in enumerate(frames):
         controls = performance.frame(k)
         with torch.no_grad():
-            offsets = avatar.offsets(avatar.tokens(controls), features)
+            motion = avatar.motion(avatar.tokens(controls), features)
         picture = torch.from_numpy(capture.frame(int(frame))).float() / 255.0
         bones = [torch.as_tensor(p, dtype=torch.float32) for p in (controls.head_pose, controls.torso_pose)]
         change = torch.zeros(2, 6, requires_grad=True)
         optimizer = torch.optim.Adam([change])
         for step in range(STEPS):
             optimizer.param_groups[0]["lr"] = RATE * (1.0 - step / STEPS)
-            splats = avatar.splats(offsets, *(corrected(b, c) for b, c in zip(bones, change, strict=True)))
+            splats = avatar.splats(motion, *(corrected(b, c) for b, c in zip(bones, change, strict=True)))
             drawn = rasterize(splats, avatar.camera, plate)
             optimizer.zero_grad()
             (drawn.image - picture).abs().mean().backward()

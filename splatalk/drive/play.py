@@ -73,4 +73,4 @@ def parse_colour(text: str) -> torch.Tensor:
 
 def to_uint8(image: torch.Tensor) -> np.ndarray:
     """(H, W, 3) 0..1 to 0..255, rounded."""
-    return image.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).numpy()
+    return image.mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8).numpy()

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from splatalk.avatar.controls import Controls, Performance
 from splatalk.avatar.gaussians import PARAMETERS
-from splatalk.avatar.model import Avatar, Tokens
-from splatalk.avatar.network import Offsets
+from splatalk.avatar.model import Avatar, Motion, Tokens
 from splatalk.avatar.rig import corrected
 from splatalk.capture.dataset import Capture
 from splatalk.config import Preset
@@ -40,6 +39,13 @@ POSES_FROM = 100
 """Poses are left alone until the picture is roughly there."""
 TURNED_OFF = (0.45, 0.45, 0.1)
 """How often a step leaves out nothing, the sound, or the tracked mouth."""
+_CENTIMETRES = 1e2
+_OFFSET_SCALE = tuple(
+    (weight / count) ** 0.5 * unit
+    for count, weight, unit in ((3, 1.0, _CENTIMETRES), (3, 1.0, 1.0), (3, 1.0, 1.0), (1, 0.1, 1.0), (3, 0.5, 1.0))
+    for _ in range(count)
+)
+"""Of the 13 offsets, so that the sum of squares is the weighted sum of the mean squares of each kind."""
 TOKEN_NOISE = {"mouth": 0.1, "upper": 0.02, "eyes": 0.03, "pose": 0.1}
 
 
@@ -139,9 +145,8 @@ class Trainer:
         frame, target = self.reader.get(self.step)
         stage = self.stage
         tokens = self._tokens(frame)
-        carried = self.avatar.carried(tokens)
-        offsets = still(carried) if stage == "static" else self._network(tokens)
-        splats = self.avatar.splats(offsets, *self._refined(frame))
+        motion = Motion(None, self.avatar.surface(tokens)) if stage == "static" else self.avatar.motion(tokens)
+        splats = self.avatar.splats(motion, *self._refined(frame))
         drawn = rasterize(splats, self.capture.camera, self.plate)
         loss = photometric(drawn.image, target, self.weights)
         difference = drawn.image.detach() - target.image
@@ -149,8 +154,8 @@ class Trainer:
         psnr = -10.0 * math.log10(max(difference.square().mean().item(), 1e-10))
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
         loss = loss + self.weights.poses * self.poses.size(frame)
-        if stage == "speech":
-            loss = loss + self.weights.offsets * _size(offsets, carried)
+        if motion.values is not None:
+            loss = loss + self.weights.offsets * offset_size(motion.values)
             loss = loss + self._perceptual(drawn.image, target)
         loss.backward()
         self.pull.add(drawn.means2d_grad.norm(dim=1), drawn.radii > 0)
@@ -173,12 +178,6 @@ class Trainer:
         """Head and torso pose of a recorded frame with their corrections."""
         head, torso = self.poses.correction(frame)
         return corrected(self.head[frame], head), corrected(self.torso[frame], torso)
-
-    def _network(self, tokens: Tokens) -> Offsets:
-        gaussians = self.avatar.gaussians
-        return self.avatar.offsets(
-            tokens, self.avatar.deformation.features(gaussians.means[gaussians.dynamic].detach())
-        )
 
     def _tokens(self, frame: int) -> Tokens:
         """Tokens of a recorded frame, at random without its sound or with the mouth as heard in place of as tracked.
@@ -224,18 +223,6 @@ def _rate(prefix: str, name: str) -> Rate:
     return PLANE_RATE if name.startswith("planes.") else NETWORK_RATE
 
 
-def still(carried: Tensor) -> Offsets:
-    """Offsets that only carry."""
-    zero = torch.zeros_like(carried)
-    return Offsets(carried, zero, zero, zero[:, 0], zero)
-
-
-def _size(offsets: Offsets, carried: Tensor) -> Tensor:
-    """Mean square of what the network adds, positions in centimetres: the rig comes first, motion before repainting."""
-    return (
-        ((offsets.means - carried) * 1e2).square().mean()
-        + offsets.rotation.square().mean()
-        + offsets.log_scales.square().mean()
-        + 0.1 * offsets.opacity_logits.square().mean()
-        + 0.5 * offsets.color.square().mean()
-    )
+def offset_size(values: Tensor) -> Tensor:
+    """How much the network (M, 13) adds, in a Gaussian's mean square: the rig comes first, motion before repainting."""
+    return (values * values.new_tensor(_OFFSET_SCALE)).square().sum() / max(len(values), 1)

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from splatalk.avatar.network import Attention, Deformation, NetworkConfig
+from splatalk.avatar.network import Attention, Deformation, NetworkConfig, Offsets
 
 DRIVE = {"mouth": torch.randn(12), "upper": torch.rand(23), "eyes": torch.rand(6), "pose": torch.randn(9)}
 
@@ -37,7 +37,7 @@ def test_every_switch_runs_and_learns(planes, attention, decoder):
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
-        offsets = net(net.features(x), net.tokens(**DRIVE, speech=speech))
+        offsets = Offsets.of(net.at(x, net.tokens(**DRIVE, speech=speech)))
         loss = ((offsets.means - 0.05 * x) * 1e3).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -47,20 +47,34 @@ def test_every_switch_runs_and_learns(planes, attention, decoder):
     assert offsets.means.shape == (200, 3) and offsets.opacity_logits.shape == (200,)
 
 
+@pytest.mark.parametrize(("attention", "decoder"), list(itertools.product(("mha", "agent"), ("mlp", "kan"))))
+def test_positions_and_kept_features_give_the_same(attention, decoder):
+    torch.manual_seed(2)
+    net = Deformation(NetworkConfig(attention=attention, decoder=decoder, levels=4, log2_table=10))
+    for layer in net.decoder.modules():
+        if isinstance(layer, torch.nn.Linear):
+            torch.nn.init.normal_(layer.weight, std=0.2)
+    x, tokens = (torch.rand(70, 3) - 0.5) * 0.2, net.tokens(**DRIVE, speech=torch.randn(5, 64))
+    features = net.features(x)
+    plain = net.decoder(features + net.attention(features, tokens)) * net.units
+    torch.testing.assert_close(net(features, tokens), plain, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(net.at(x, tokens), plain, rtol=1e-3, atol=1e-5)
+
+
 def test_every_token_can_change_the_offsets():
     torch.manual_seed(1)
     net = Deformation(NetworkConfig(levels=4, log2_table=10))
     torch.nn.init.normal_(net.decoder[-1].weight)
     x = (torch.rand(50, 3) - 0.5) * 0.2
     features = net.features(x)
-    base = net(features, net.tokens(**DRIVE, speech=torch.zeros(4, 64))).means
+    base = net(features, net.tokens(**DRIVE, speech=torch.zeros(4, 64)))[:, :3]
     for name, value in DRIVE.items():
-        other = net(features, net.tokens(**{**DRIVE, name: value + 1.0}, speech=torch.zeros(4, 64))).means
+        other = net(features, net.tokens(**{**DRIVE, name: value + 1.0}, speech=torch.zeros(4, 64)))[:, :3]
         assert (other - base).abs().max() > 1e-6, name
-    assert (net(features, net.tokens(**DRIVE, speech=torch.ones(4, 64))).means - base).abs().max() > 1e-6
+    assert (net(features, net.tokens(**DRIVE, speech=torch.ones(4, 64)))[:, :3] - base).abs().max() > 1e-6
 
 
 def test_a_fresh_network_hardly_moves_anything():
     net = Deformation(NetworkConfig(levels=4, log2_table=10))
-    offsets = net(net.features(torch.zeros(10, 3)), net.tokens(**DRIVE, speech=None))
-    assert offsets.means.abs().max() < 1e-3
+    values = net(net.features(torch.zeros(10, 3)), net.tokens(**DRIVE, speech=None))
+    assert values[:, :3].abs().max() < 1e-3
