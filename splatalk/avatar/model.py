@@ -41,8 +41,12 @@ class Tokens:
 
 @dataclasses.dataclass
 class Motion:
-    """What one frame does to the canonical Gaussians before the bones: ``values`` (M, 13) of the network for the dynamic
-    ones, or None, and the displacement of the face ``surface`` (478, 3) that carries them, metres."""
+    """What one frame does to the canonical Gaussians before the bones.
+
+    Args:
+        values: (M, 13) offsets of the dynamic ones by the network, or None.
+        surface: (478, 3) displacement of the face surface that carries them, metres.
+    """
 
     values: Tensor | None
     surface: Tensor
@@ -189,9 +193,9 @@ class Avatar(nn.Module):
         head = torch.as_tensor(head_pose, dtype=torch.float32)
         torso = torch.as_tensor(torso_pose, dtype=torch.float32)
         values, surface = (motion.values, motion.surface) if motion is not None else (None, None)
-        *shape, color = pose(g.canonical(), values, surface, head, torso)
+        means, quats, scales, opacities, color = pose(g.canonical(), values, surface, head, torso)
         sh = color[:, None] if g.sh.shape[1] == 1 else torch.cat((color[:, None], g.sh[:, 1:]), 1)
-        return Splats(*shape, sh)
+        return Splats(means, quats, scales, opacities, sh)
 
     def corrected(self, performance: Performance) -> Performance:
         """Tracked poses without what this person's tracker always gets wrong, as training found it."""

@@ -254,15 +254,15 @@ class Deformation(nn.Module):
         """``forward`` for canonical positions (M, 3) whose features are not kept: what training runs."""
         if not self.fused:
             return self(self.features(means), tokens)
-        first, second = self.encode[0], self.encode[2]
+        (encode, encode_bias), (second, second_bias) = _linear(self.encode[0]), _linear(self.encode[2])
         net = self.folded(tokens)
         net = net._replace(
-            encode=first.weight,
-            encode_bias=first.bias,
-            score=net.score @ second.weight,
-            score_bias=net.score_bias + net.score @ second.bias,
-            direct=net.direct @ second.weight,
-            direct_bias=net.direct_bias + net.direct @ second.bias,
+            encode=encode,
+            encode_bias=encode_bias,
+            score=net.score @ second,
+            score_bias=net.score_bias + net.score @ second_bias,
+            direct=net.direct @ second,
+            direct_bias=net.direct_bias + net.direct @ second_bias,
         )
         return attention_mlp(self._on_planes(means), net)
 
@@ -272,24 +272,30 @@ class Deformation(nn.Module):
         return isinstance(self.attention, Attention) and self.config.decoder == "mlp"
 
     def folded(self, tokens: Tensor) -> AttentionMlp:
-        """Attention to ``tokens`` (T, dim) and the decoder, for ``kernels.attention_mlp`` on features. Only if ``fused``."""
+        """Attention to ``tokens`` (T, dim) and the decoder as one kernel on features takes them; only if ``fused``."""
         attention = self.attention
         assert isinstance(attention, Attention)
         score, bias, value = attention.folded(tokens)
-        first, second, last = self.decoder[0], self.decoder[2], self.decoder[4]
+        (first, first_bias), (second, second_bias), (last, last_bias) = (_linear(self.decoder[i]) for i in (0, 2, 4))
         return AttentionMlp(
             heads=attention.heads,
             score=score.T,
             score_bias=bias,
-            direct=first.weight,
-            direct_bias=first.bias + first.weight @ attention.out.bias,
-            value=first.weight @ value.T,
-            second=second.weight,
-            second_bias=second.bias,
-            last=last.weight * self.units[:, None],
-            last_bias=last.bias * self.units,
+            direct=first,
+            direct_bias=first_bias + first @ attention.out.bias,
+            value=first @ value.T,
+            second=second,
+            second_bias=second_bias,
+            last=last * self.units[:, None],
+            last_bias=last_bias * self.units,
         )
 
     def _on_planes(self, means: Tensor) -> Tensor:
         low, high = self.box
         return self.planes(((means - low) / (high - low)).clamp(0.0, 1.0))
+
+
+def _linear(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight and bias."""
+    assert isinstance(layer, nn.Linear)
+    return layer.weight, layer.bias

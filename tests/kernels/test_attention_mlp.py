@@ -107,19 +107,15 @@ def test_threads_change_nothing():
         assert all(torch.equal(a, b) for a, b in zip(results[0], other))
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e4, 1e30])
-def test_large_scores_are_as_safe_as_torch_softmax(scale):
+@pytest.mark.parametrize("scale", [1e2, 1e30])
+def test_huge_scores_choose_one_token_and_overflow_nothing(scale):
     sizes = SIZES["playback"]
     net, x = network(sizes), points(40, sizes)
     net = net._replace(score=net.score.detach() * scale)
+    double = net._replace(**{name: weight.detach().double() for name, weight in weights_of(net).items()})
     with torch.no_grad():
-        out, truth = attention_mlp(x, net), attention_mlp_reference(x.double(), _double(net))
-    assert torch.isfinite(out).all()
-    assert (out - truth).abs().max() < 1e-2 if scale == 1.0 else True
-
-
-def _double(net: AttentionMlp) -> AttentionMlp:
-    return net._replace(**{name: w.detach().double() for name, w in weights_of(net).items()})
+        out, truth = attention_mlp(x, net), attention_mlp_reference(x.double(), double)
+    assert (out - truth).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
