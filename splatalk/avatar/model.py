@@ -44,12 +44,12 @@ class Motion:
     """What one frame does to the canonical Gaussians before the bones.
 
     Args:
-        values: (M, 13) offsets of the dynamic ones by the network, or None.
-        surface: (478, 3) displacement of the face surface that carries them, metres.
+        values: (M, 13) offsets of the dynamic ones as ``Offsets.of`` takes them apart, or None.
+        surface: (478, 3) displacement of the face surface that carries them besides, metres, or None.
     """
 
     values: Tensor | None
-    surface: Tensor
+    surface: Tensor | None
 
 
 class Avatar(nn.Module):
@@ -177,15 +177,18 @@ class Avatar(nn.Module):
         """(478, 3) metres, displacement of the face surface by the face rig."""
         return self.face_rig(tokens.mouth, tokens.upper, tokens.eyes[2:] / GAZE_SCALE)
 
+    def carried(self, tokens: Tokens) -> Tensor:
+        """(M, 3) metres, what the face rig alone moves the dynamic Gaussians by."""
+        return self.gaussians.carried(self.surface(tokens))
+
     def offsets(self, tokens: Tokens, features: Tensor) -> Offsets:
         """Everything that moves the dynamic Gaussians in the canonical frame, the face rig's share included.
 
         ``features`` (M, dim) are their query features.
         """
-        motion = self.motion(tokens, features)
-        assert motion.values is not None
-        offsets = Offsets.of(motion.values)
-        return dataclasses.replace(offsets, means=offsets.means + self.gaussians.carried(motion.surface))
+        t = self.deformation.tokens(tokens.mouth, tokens.upper, tokens.eyes, tokens.pose, tokens.speech)
+        offsets = Offsets.of(self.deformation(features, t))
+        return dataclasses.replace(offsets, means=offsets.means + self.carried(tokens))
 
     def splats(self, motion: Motion | None, head_pose: np.ndarray | Tensor, torso_pose: np.ndarray | Tensor) -> Splats:
         """Canonical Gaussians, moved as ``motion`` says, carried into the world by the two bones."""

@@ -68,6 +68,10 @@ class Offsets:
         means, rotation, log_scales, opacity, color = values.split((3, 3, 3, 1, 3), -1)
         return cls(means, rotation, log_scales, opacity[:, 0], color)
 
+    def values(self) -> Tensor:
+        """(M, 13), the reverse of ``of``."""
+        return torch.cat((self.means, self.rotation, self.log_scales, self.opacity_logits[:, None], self.color), -1)
+
 
 OFFSET_UNITS = (0.01,) * 3 + (0.3,) * 3 + (0.3,) * 3 + (1.0,) + (0.5,) * 3
 """Size of one unit of the decoder's output: metres, radians, log-scale, logit, SH colour."""

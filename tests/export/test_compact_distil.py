@@ -107,7 +107,7 @@ def test_live_avatar_follows_a_curve(avatar, live):
 
 def test_zero_is_the_person_at_rest(avatar, performance, played, live):
     rest = states.at_rest(avatar)
-    splats = avatar.splats(avatar.offsets(rest.tokens, _features(avatar)), rest.head, rest.torso)
+    splats = avatar.splats(avatar.motion(rest.tokens, _features(avatar)), rest.head, rest.torso)
     truth = rasterize(splats, avatar.camera).image
     for compact, least in ((live, 38.0), (played, 35.0)):
         zero = compacts.posed(compact, np.zeros(compact.n_coefficients, np.float32), rest.head, rest.torso)

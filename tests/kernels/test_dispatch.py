@@ -17,6 +17,8 @@ import json, sys
 sys.path.insert(0, {here!r})
 import torch
 from scenes import NAMES, blob
+from test_attention_mlp import SIZES, attention_mlp, network, points, weights_of
+from test_posing import LEARNED, TURNS, bone, movement, person, pose
 from splatalk import kernels
 from splatalk.kernels.hash_triplane import HashTriplaneSpec, hash_triplane
 from splatalk.kernels.raster import rasterize_cpu
@@ -31,8 +33,16 @@ x = torch.rand(200, 3, generator=torch.Generator().manual_seed(1))
 tables = (spec.init_tables(torch.Generator().manual_seed(2)) * 1e4).requires_grad_()
 features = hash_triplane(x, tables, spec)
 features.square().sum().backward()
+net, queries = network(SIZES["default"]), points(100, SIZES["default"])
+attention_mlp(queries, net).square().sum().backward()
+g = person(100)
+offsets, surface = movement(g)
+posed = pose(g, offsets, surface, *(bone(turn, (0, 0, 0.6)) for turn in TURNS[0]))
+sum(t.square().sum() for t in posed).backward()
 numbers = [image.sum(), alpha.sum(), similarity, features.square().sum(), tables.grad.abs().sum()]
 numbers += [arguments[name].grad.abs().sum() for name in NAMES]
+numbers += [leaf.grad.abs().sum() for leaf in (queries, *weights_of(net).values(), offsets)]
+numbers += [getattr(g, name).grad.abs().sum() for name in LEARNED]
 module = kernels.native()
 print(json.dumps([module.isa() if module else kernels.native_error(), [float(n.detach()) for n in numbers]]))
 """

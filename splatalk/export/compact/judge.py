@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from splatalk.avatar.model import Avatar
+from splatalk.avatar.model import Avatar, Motion
 from splatalk.export.compact.bases import Bases
 from splatalk.export.compact.model import ATTRIBUTES, Compact, posed
 from splatalk.export.compact.plate import decode_plate
@@ -43,7 +43,7 @@ class Judge:
         for state in states:
             self.offsets.append(as_attributes(offsets_at(avatar, state.tokens, features, rows)))
             offsets = offsets_at(avatar, state.tokens, all_features, every)
-            splats = avatar.splats(offsets, state.head, state.torso)
+            splats = avatar.splats(Motion(offsets.values(), None), state.head, state.torso)
             self.truth.append(rasterize(splats.detach(), avatar.camera, plate).image)
             on_picture(1)
 

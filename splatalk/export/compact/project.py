@@ -62,7 +62,7 @@ def offsets_at(avatar: Avatar, tokens: Tokens, features: Tensor, rows: Tensor) -
         rows: (R,) int64, which of the dynamic ones.
     """
     inputs = avatar.deformation.tokens(tokens.mouth, tokens.upper, tokens.eyes, tokens.pose, tokens.speech)
-    residual = avatar.deformation(features, inputs)
+    residual = Offsets.of(avatar.deformation(features, inputs))
     return dataclasses.replace(residual, means=residual.means + avatar.carried(tokens)[rows])
 
 

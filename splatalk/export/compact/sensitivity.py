@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from splatalk.avatar.model import Avatar
+from splatalk.avatar.model import Avatar, Motion
 from splatalk.export.compact.model import ATTRIBUTES
 from splatalk.export.compact.states import State
 from splatalk.export.views import view
@@ -50,7 +50,7 @@ def sensitivity(avatar: Avatar, states: Sequence[State], on_probe: Callable[[], 
         with torch.no_grad():
             offsets = avatar.offsets(state.tokens, features)
         values = [getattr(offsets, f.name).detach().requires_grad_() for f in dataclasses.fields(offsets)]
-        splats = avatar.splats(type(offsets)(*values), state.head, state.torso)
+        splats = avatar.splats(Motion(type(offsets)(*values).values(), None), state.head, state.torso)
         splats.sh.retain_grad()
         image = rasterize(splats, view(avatar, *VIEWS[probe % len(VIEWS)])).image
         signs = torch.randint(0, 2, image.shape, generator=generator) * 2.0 - 1.0
