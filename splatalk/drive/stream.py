@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 
 import numpy as np
-import torch
 
 from splatalk.avatar.audio_encoder import AudioEncoder
 from splatalk.avatar.controls import Controls
@@ -14,13 +12,15 @@ from splatalk.avatar.model import Avatar
 from splatalk.drive.adjust import Adjust, adjusted_controls
 from splatalk.drive.from_audio import Head, manner_walk, still
 from splatalk.errors import UserError
-from splatalk.speech import SAMPLE_RATE, listener, live
+from splatalk.speech import PROSODY, SAMPLE_RATE, listener, live
 
 FADE_S = 0.2
 """In which the mouth goes from what it did to what it does now, when words begin, end or are cut off."""
 
 HISTORY_S = 60.0
 """Frames this far back can be taken back by ``interrupt``."""
+
+_ACTIVITY = PROSODY.index("activity") - listener.N_ESTIMATES  # column of a window, from its end
 
 
 class Stream:
@@ -176,37 +176,25 @@ class Stream:
         return {name: rows[0] for name, rows in self._walk.take(1).items()}
 
 
-@dataclasses.dataclass
 class _LiveMouth:
-    """What is known of the sound to a mouth code."""
+    """What is known of the sound to a mouth code: what the encoder's ``codes`` computes, in numpy for a single frame, as
+    waking torch's threads takes longer than the product."""
 
-    avatar: dataclasses.InitVar[Avatar]
-    lookahead_s: dataclasses.InitVar[float]
-
-    def __post_init__(self, avatar: Avatar, lookahead_s: float) -> None:
-        own = avatar.live_encoder
+    def __init__(self, avatar: Avatar, lookahead_s: float) -> None:
         self.lookahead = live.lookahead_steps(lookahead_s)
-        self.stand_in = own is None
-        encoder = avatar.audio_encoder if own is None else own[live.key(lookahead_s)]
-        if encoder is None:
+        self.stand_in = avatar.live_encoder is None
+        encoder = avatar.audio_encoder if avatar.live_encoder is None else avatar.live_encoder[live.key(lookahead_s)]
+        if not isinstance(encoder, AudioEncoder):
             raise UserError("This avatar cannot be driven by sound.", "Enrol it again from a recording with speech.")
-        assert isinstance(encoder, AudioEncoder)
-        self.encoder = encoder
-        self.rest = np.asarray(encoder.rest.numpy(), dtype=np.float32)
+        # An encoder for recorded sound gets prosody and articulation; its words stay at what they are in silence.
+        self.columns = listener.N_ESTIMATES if self.stand_in else live.DIM
+        weight = encoder.weight.numpy()[:, -self.columns :]  # (C, columns, 7)
+        self.weight = np.ascontiguousarray(weight.transpose(0, 2, 1).reshape(len(weight), -1))
+        self.bias, self.rest = encoder.bias.numpy().copy(), encoder.rest.numpy().copy()
 
     def __call__(self, recent: np.ndarray) -> np.ndarray:
         """(SPAN, C + 1) newest steps of the listener -> (C,) code."""
-        rows = live.window(recent, self.lookahead)
-        if self.stand_in:
-            rows = self._padded(rows[:, listener.WIDTH :])
-        with torch.no_grad():
-            code = self.encoder(torch.from_numpy(rows)[None])[0][0]
-        return np.asarray(code.numpy())
-
-    def _padded(self, found: np.ndarray) -> np.ndarray:
-        """Prosody and articulation (7, E) in a window of the ordinary encoder, whose words stay at their mean."""
-        config = self.encoder.config
-        window = np.zeros((config.window, config.dim), np.float32)
-        middle = config.window // 2
-        window[middle - live.CONTEXT : middle + live.CONTEXT + 1, -found.shape[1] :] = found
-        return window
+        rows = live.window(recent, self.lookahead)[:, -self.columns :]
+        spoken = self.weight @ rows.ravel() + self.bias
+        voiced = float(np.clip(rows[:, _ACTIVITY].max(), 0.0, 1.0))
+        return np.asarray(self.rest + voiced * (spoken - self.rest), dtype=np.float32)
