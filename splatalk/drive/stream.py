@@ -177,7 +177,7 @@ class Stream:
 
 
 class _LiveMouth:
-    """What is known of the sound to a mouth code: what the encoder's ``codes`` computes, in numpy for a single frame, as
+    """What is known of the sound to a mouth code: what the encoder's ``codes`` computes, in numpy for a single frame:
     waking torch's threads takes longer than the product."""
 
     def __init__(self, avatar: Avatar, lookahead_s: float) -> None:
