@@ -20,13 +20,14 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PI
 .PHONY: demo test setup player browser clean distclean
 .DELETE_ON_ERROR:
 
-demo: $(OUT)/ada.avatar $(OUT)/ada_speaks.mp4 $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png
+demo: $(OUT)/ada.avatar $(OUT)/ada_speaks.mp4 $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png $(OUT)/ada.html
 	@echo
 	@echo "The avatar           $(OUT)/ada.avatar"
 	@echo "speaking new words   $(OUT)/ada_speaks.mp4"
 	@echo "frames of that film  $(OUT)/ada_speaks.png"
 	@echo "seen from around     $(OUT)/ada_orbit.mp4"
 	@echo "contact sheet        $(OUT)/ada_views.png"
+	@test ! -f $(OUT)/ada.html || echo "to turn in a browser $(OUT)/ada.html"
 
 test: setup browser
 	$(BIN)/ruff check .
@@ -79,8 +80,13 @@ $(OUT)/ada_orbit.mp4: $(OUT)/ada.avatar captures/ada_speech.wav
 $(OUT)/ada_views.png: $(OUT)/ada.avatar
 	$(BIN)/splatalk render $(OUT)/ada.avatar --views --output $@
 
+$(OUT)/ada.html: $(OUT)/ada.avatar captures/ada_speech.wav | player
+	@if [ -f $(PLAYER) ]; then \
+	  $(BIN)/splatalk export $(OUT)/ada.avatar --to html --audio captures/ada_speech.wav --output $@; \
+	fi
+
 clean:
-	rm -rf $(OUT)/ada.avatar $(OUT)/ada.avatar.work $(OUT)/ada_speaks.mp4 $(OUT)/ada_speaks.png $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png
+	rm -rf $(OUT)/ada.avatar $(OUT)/ada.avatar.work $(OUT)/ada_speaks.mp4 $(OUT)/ada_speaks.png $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png $(OUT)/ada.html
 
 distclean: clean
 	rm -rf $(VENV) build

@@ -44,6 +44,8 @@ def command(
     for path in others:
         existing_file(path, "a performance", "Make one with: splatalk perform")
     output_file(output, (".performance", ".csv"), inputs=(avatar, *driving.inputs, *others))
+    if output.suffix.lower() == ".performance":  # its sound lies beside it
+        output_file(output.with_suffix(".wav"), (".wav",), inputs=(*driving.inputs, *others))
     start, end = _span(span)
 
     from splatalk import avatar as avatars

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from splatalk import files
 from splatalk.avatar.controls import BLENDSHAPES, Performance
 from splatalk.avatar.model import Avatar
+from splatalk.capture.dataset import write_wave
 from splatalk.drive.motion_columns import GAZE_COLUMNS, POSE_COLUMNS, pose_columns, poses_of
 from splatalk.errors import FormatError
 from splatalk.speech import SAMPLE_RATE, speech_windows
@@ -65,7 +65,7 @@ def write_performance(path: Path, avatar: Avatar, performance: Performance) -> N
     text += ",\n".join("  " + json.dumps([float(v) for v in row]) for row in table) + "\n ]\n}\n"
     if performance.audio is not None:
         with files.atomic_path(path.with_suffix(".wav")) as temporary:
-            _write_wave(temporary, performance.audio)
+            write_wave(temporary, performance.audio)
     with files.atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -188,11 +188,3 @@ def _sound(path: Path, data: dict[str, Any], n: int, fps: float) -> np.ndarray |
     samples = read_audio(path.parent / name)
     length = round(n / fps * SAMPLE_RATE)
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
-
-
-def _write_wave(path: Path, samples: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(SAMPLE_RATE)
-        out.writeframes((np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes())

@@ -51,3 +51,11 @@ def test_what_cannot_be_meant_is_explained(run_json, tiny_avatar_path, words, sa
 def test_a_part_must_be_a_part(text):
     with pytest.raises(UserError):
         _span(text)
+
+
+def test_the_sound_that_is_given_is_not_written_over(run_json, tiny_avatar_path, tmp_path):
+    sound = tmp_path / "hello.wav"
+    sound.write_bytes(SAMPLE_SPEECH.read_bytes())
+    refused = run_json("perform", tiny_avatar_path, "--audio", sound, "-o", tmp_path / "hello.performance")
+    assert not refused["ok"] and "input" in refused["error"]["message"]
+    assert sound.read_bytes() == SAMPLE_SPEECH.read_bytes()
