@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.common import ROOT, told
 from splatalk import avatar as avatars
+from splatalk.drive.memory import give_back
 from splatalk.drive.play import background_image, to_uint8
 from splatalk.drive.stream import Stream
 from splatalk.evaluate.machine import machine_facts
@@ -73,6 +74,8 @@ def perform(stream: Stream, sound: np.ndarray, seconds: float, size: int | None)
             run.drive.append(driven - heard)
             run.draw.append(0.0 if late else now - driven)
             run.delay.append(now - arrival)
+        if k % 500 == 0:
+            give_back()
         if k % 50 == 0:
             run.memory.append(resident_mb())
     run.cpu_s = time.process_time() - cpu

@@ -9,11 +9,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from splatalk.drive.memory import give_back
 from splatalk.drive.play import background_image, to_uint8
 from splatalk.drive.stream import Stream
 from splatalk.render.camera import Camera
 from splatalk.render.rasterize import rasterize
 from splatalk.speech import SAMPLE_RATE
+
+GIVE_BACK_EVERY = 250
+"""Frames after which unused memory goes back to the system."""
 
 
 @dataclasses.dataclass
@@ -103,6 +107,8 @@ def show(
                 delays.drive.append(1e3 * (driven - began))
                 delays.draw.append(1e3 * (time.perf_counter() - driven))
             yield image
+        if frames and stream.frame % GIVE_BACK_EVERY < len(frames):
+            give_back()
 
 
 def _with_end(sound: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
