@@ -30,8 +30,8 @@ class Preset:
     """Edge of the square frame that is captured and trained on, pixels."""
 
     # --- what the network is made of
-    speech: Literal["mel", "whisper"] = "whisper"
-    """Speech features."""
+    speech: Literal["mel", "whisper", "visemes"] = "visemes"
+    """Speech features; ``visemes`` are Whisper's with mouth shapes heard in them."""
     planes: Literal["hash", "dense"] = "hash"
     attention: Literal["agent", "mha"] = "mha"
     decoder: Literal["kan", "mlp"] = "mlp"

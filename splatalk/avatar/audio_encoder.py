@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from splatalk.avatar.face_mesh import N_LANDMARKS
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.speech.features import feature_groups
+from splatalk.speech.lip_reading import CLOSED
 from splatalk.speech.prosody import PROSODY
+from splatalk.speech.visemes import VISEMES
 
 __all__ = ["AudioEncoder", "AudioEncoderConfig", "MouthBasis", "fit_audio_encoder", "mouth_opening_and_width"]
 
@@ -30,6 +32,9 @@ LEAST_SPEECH = 25
 _ACTIVITY = PROSODY.index("activity")
 _WORD_AXES = 128
 _GROUP_WEIGHT = {"words": 0.4, "prosody": 0.4, "articulation": 1.0}
+_CLOSING_GAIN = 2.5
+"""Closed lips are certain from a probability of 0.4: a window row averages 80 ms, a closure may last 50."""
+_SEALED_QUANTILE = 0.05
 _PENALTIES = 10.0 ** np.arange(-2.0, 4.5, 0.5)
 _FOLDS = 5
 _GAP = 8  # frames left out around a held-out block: neighbours know its sound
@@ -47,6 +52,7 @@ class AudioEncoderConfig:
         mouth_dim: C, mouth coefficients.
         token_dim: width of the tokens.
         explained: share of the variance of the lips' opening explained in held-out blocks of the recording.
+        visemes: how many of the columns are probabilities of visemes.
     """
 
     window: int
@@ -54,12 +60,13 @@ class AudioEncoderConfig:
     mouth_dim: int
     token_dim: int = 64
     explained: float = 0.0
+    visemes: int = 0
 
     def __post_init__(self) -> None:
         if self.window < 2 * CONTEXT + 1 or self.window % 2 == 0 or min(self.mouth_dim, self.token_dim) < 1:
             raise ValueError(f"window must be odd and at least {2 * CONTEXT + 1}, got {self}")
-        if feature_groups(self.dim)["words"].stop < 1:
-            raise ValueError(f"dim {self.dim} is too small")
+        if feature_groups(self.dim, self.visemes)["words"].stop < 1 or not 0 <= self.visemes <= len(VISEMES):
+            raise ValueError(f"dim {self.dim} is too small for {self.visemes} visemes")
 
     @property
     def tokens(self) -> int:
@@ -71,8 +78,9 @@ class AudioEncoder(nn.Module):
     """Speech features around a frame to its mouth code and to one token for each of the T middle rows of the window.
 
     The mouth code is fitted once (buffers, not trained further: with seconds of recording, training it through pictures
-    learns the recording by heart). Where there is no voice for 120 ms on either side, it is the closed mouth. Tokens
-    carry mouth codes and prosody of their time step, and a learned projection makes them of use to the network.
+    learns the recording by heart). Where there is no voice for 120 ms on either side, it is the closed mouth; where
+    closed lips are heard (p, b, m), the lips are closed, along the way this person opens and closes them. Tokens carry
+    mouth codes and prosody of their time step, and a learned projection makes them of use to the network.
     """
 
     def __init__(self, config: AudioEncoderConfig) -> None:
@@ -82,10 +90,17 @@ class AudioEncoder(nn.Module):
         self.register_buffer("weight", torch.zeros(c, config.dim, 2 * CONTEXT + 1))
         self.register_buffer("bias", torch.zeros(c))
         self.register_buffer("rest", torch.zeros(c))
+        if config.visemes:  # opening = opens . code - sealed; a unit of it is closed by -closes
+            self.register_buffer("opens", torch.zeros(c))
+            self.register_buffer("closes", torch.zeros(c))
+            self.register_buffer("sealed", torch.zeros(()))
         self.register_buffer("time_code", _time_code(config.tokens, config.token_dim), persistent=False)
         self.weight: Tensor
         self.bias: Tensor
         self.rest: Tensor
+        self.opens: Tensor
+        self.closes: Tensor
+        self.sealed: Tensor
         self.time_code: Tensor
         self.project = nn.Linear(c + len(PROSODY), config.token_dim)
 
@@ -99,6 +114,11 @@ class AudioEncoder(nn.Module):
     def codes(self, features: Tensor) -> Tensor:
         """(B, W, D) -> mouth codes of the T middle rows, (B, T, C)."""
         spoken = F.conv1d(features.transpose(1, 2), self.weight, self.bias).transpose(1, 2)
+        if self.config.visemes:
+            column = feature_groups(self.config.dim, self.config.visemes)["visemes"].start + CLOSED
+            closed = (_CLOSING_GAIN * features[:, CONTEXT:-CONTEXT, column]).clamp(0.0, 1.0)
+            too_open = F.relu(spoken @ self.opens - self.sealed)
+            spoken = spoken - (closed * too_open)[..., None] * self.closes
         return torch.lerp(self.rest.expand_as(spoken), spoken, _gate(features))
 
 
@@ -123,6 +143,7 @@ def fit_audio_encoder(
     *,
     valid: np.ndarray | None = None,
     seed: int = 0,
+    visemes: int = 0,
 ) -> AudioEncoder | None:
     """Learn how a person's mouth follows speech.
 
@@ -135,6 +156,7 @@ def fit_audio_encoder(
         basis: what the codes mean.
         valid: (N,) bool, frames to use; None uses all.
         seed: of the token projection's start.
+        visemes: how many columns of ``features`` are visemes, see ``speech.features.n_visemes``.
 
     Returns:
         the encoder, or None when the recording holds less than a second of speech.
@@ -144,18 +166,38 @@ def fit_audio_encoder(
     gate = _gate(torch.from_numpy(features.astype(np.float32)))[:, features.shape[1] // 2 - CONTEXT, 0].numpy()
     if gate.sum() < LEAST_SPEECH:
         return None
-    scaled = _Scaled(features)
+    scaled = _Scaled(features, visemes)
     weights = _SILENT_FRAME_WEIGHT + (1.0 - _SILENT_FRAME_WEIGHT) * gate.astype(np.float64)
-    fitted, constant, explained = _ridge(scaled(features), mouth.astype(np.float64), weights, _lip_axes(basis))
+    lips = _lip_axes(basis)
+    fitted, constant, explained = _ridge(scaled(features), mouth.astype(np.float64), weights, lips)
     weight, bias = scaled.unfold(fitted, constant)
-    config = AudioEncoderConfig(features.shape[1], features.shape[2], mouth.shape[1], explained=round(explained, 4))
+    config = AudioEncoderConfig(
+        features.shape[1], features.shape[2], mouth.shape[1], explained=round(explained, 4), visemes=visemes
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = AudioEncoder(config)
     encoder.weight.copy_(torch.from_numpy(weight))
     encoder.bias.copy_(torch.from_numpy(bias))
     encoder.rest.copy_(torch.from_numpy(_resting_mouth(mouth, gate, basis)))
+    if visemes:
+        for name, value in _closing(mouth.astype(np.float64), lips[:, 0]).items():
+            getattr(encoder, name).copy_(torch.from_numpy(value))
     return encoder
+
+
+def _closing(mouth: np.ndarray, opens: np.ndarray) -> dict[str, np.ndarray]:
+    """How this person's lips close, from codes (N, C) and what each adds to the opening (C,).
+
+    The way is the regression of the codes on the opening: what else moves when the lips close moves along.
+    """
+    opening = mouth @ opens
+    spread = np.cov(mouth.T, opening)[:-1, -1]
+    return {
+        "opens": opens.astype(np.float32),
+        "closes": (spread / max(float(spread @ opens), 1e-12)).astype(np.float32),
+        "sealed": np.asarray(np.quantile(opening, _SEALED_QUANTILE), dtype=np.float32),
+    }
 
 
 def _resting_mouth(mouth: np.ndarray, gate: np.ndarray, basis: MouthBasis) -> np.ndarray:
@@ -181,24 +223,24 @@ def _lip_axes(basis: MouthBasis) -> np.ndarray:
 class _Scaled:
     """Feature windows as regression inputs: groups centred and scaled to their weight, words cut to principal axes."""
 
-    def __init__(self, features: np.ndarray) -> None:
+    def __init__(self, features: np.ndarray, visemes: int) -> None:
         middle = features.shape[1] // 2
         self.rows = slice(middle - CONTEXT, middle + CONTEXT + 1)
-        self.groups = feature_groups(features.shape[2])
+        self.groups = feature_groups(features.shape[2], visemes)
         rows = features[:, middle].astype(np.float64)
         self.mean = rows.mean(0)
         words = rows[:, self.groups["words"]] - self.mean[self.groups["words"]]
         _, size, axes = np.linalg.svd(words, full_matrices=False)
         count = min(_WORD_AXES, len(size))
         spread = max(float((size[:count] / math.sqrt(len(rows))).mean()), 1e-6)
-        d = features.shape[2]
-        self.matrix = np.zeros((d, count + d - words.shape[1]))  # (D, K): feature row to regression input
+        d, first = features.shape[2], self.groups["prosody"].start  # visemes close the lips and do not regress
+        self.matrix = np.zeros((d, count + d - first))  # (D, K): feature row to regression input
         self.matrix[self.groups["words"], :count] = axes[:count].T * _GROUP_WEIGHT["words"] / spread / math.sqrt(count)
         for name in ("prosody", "articulation"):
             group = self.groups[name]
             columns = np.arange(group.start, group.stop)
             scale = _GROUP_WEIGHT[name] / np.maximum(rows[:, group].std(0), 1e-3) / math.sqrt(len(columns))
-            self.matrix[columns, columns - words.shape[1] + count] = scale
+            self.matrix[columns, columns - first + count] = scale
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(N, W, D) -> (N, rows * K)."""

@@ -1,8 +1,8 @@
 """The compiled kernels, and beside each its plain torch twin.
 
 ``raster``, ``hash_triplane``, ``attention_mlp``, ``posing`` and ``ssim`` run the compiled code when it is there and the
-twin otherwise, so that everything works everywhere and is fast where a compiler was found. Kernels take their number of threads from
-``torch.get_num_threads()`` and give the same numbers for any number of threads.
+twin otherwise, so that everything works everywhere and is fast where a compiler was found. Kernels take their number of
+threads from ``torch.get_num_threads()`` and give the same numbers for any number of threads.
 
 Environment: ``SPLATALK_ISA`` = ``baseline``, ``v3`` or ``v4`` forces an instruction set; ``SPLATALK_NO_NATIVE`` = 1
 forces the twins.

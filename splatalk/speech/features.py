@@ -9,9 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from splatalk.speech.audio import SAMPLE_RATE
+from splatalk.speech.lip_reading import viseme_probabilities
 from splatalk.speech.mel import MelEncoder
 from splatalk.speech.prior import ARTICULATION, articulation
 from splatalk.speech.prosody import PROSODY, prosody
+from splatalk.speech.visemes import VISEMES
 from splatalk.speech.whisper import WhisperEncoder
 
 
@@ -28,6 +30,8 @@ class SpeechEncoder(Protocol):
 
 
 ENCODERS = ("mel", "whisper")
+FEATURES = ("mel", "whisper", "visemes")
+"""What ``speech_windows`` knows: an encoder's features, or Whisper's with probabilities of the visemes beside them."""
 
 
 @functools.cache
@@ -98,25 +102,37 @@ def speech_windows(name: str, samples: np.ndarray, fps: float, n_frames: int) ->
     """What drives an avatar: everything known of the sound around each frame.
 
     Args:
-        name: speech encoder.
+        name: one of ``FEATURES``.
         samples: (S,) float32 at 16 kHz, its zero that of the frames.
         fps: frames per second.
         n_frames: N.
 
     Returns:
-        (N, 13, D) float32, D = encoder's dim, then ``PROSODY``, then ``ARTICULATION``; see ``feature_groups``.
+        (N, 13, D) float32, columns as in ``feature_groups``.
     """
-    encoder = load(name)
+    encoder = load("whisper" if name == "visemes" else name)
     length = math.ceil(n_frames / fps * SAMPLE_RATE)
     samples = np.pad(samples[:length], (0, max(0, length - len(samples))))
     words = encoder.extract(samples)
-    voice = prosody(samples, encoder.rate, len(words))
-    table = np.concatenate((words, voice, articulation(name, words)), 1)
-    return windows(table, encoder.rate, fps, n_frames, BEFORE, AFTER)
+    known = [words, prosody(samples, encoder.rate, len(words)), articulation(encoder.name, words)]
+    if name == "visemes":
+        known.insert(1, viseme_probabilities(words))
+    return windows(np.concatenate(known, 1), encoder.rate, fps, n_frames, BEFORE, AFTER)
 
 
-def feature_groups(dim: int) -> dict[str, slice]:
-    """Which columns of ``speech_windows``, D = ``dim`` in all, hold what: words, prosody, articulation."""
-    words = dim - len(PROSODY) - len(ARTICULATION)
-    voice = words + len(PROSODY)
-    return {"words": slice(0, words), "prosody": slice(words, voice), "articulation": slice(voice, dim)}
+def n_visemes(name: str) -> int:
+    """How many columns of visemes there are in ``speech_windows`` of that name."""
+    return len(VISEMES) if name == "visemes" else 0
+
+
+def feature_groups(dim: int, visemes: int = 0) -> dict[str, slice]:
+    """Which columns of ``speech_windows``, D = ``dim`` in all, hold what: the encoder's features (words), probabilities
+    of ``visemes`` visemes, ``PROSODY``, ``ARTICULATION``."""
+    ends = dim - np.cumsum((0, len(ARTICULATION), len(PROSODY), visemes))
+    voice, shapes, words = (int(end) for end in ends[1:])
+    return {
+        "words": slice(0, words),
+        "visemes": slice(words, shapes),
+        "prosody": slice(shapes, voice),
+        "articulation": slice(voice, dim),
+    }

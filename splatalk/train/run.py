@@ -29,6 +29,7 @@ from splatalk.capture.performance import recorded_performance
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.speech import speech_windows
+from splatalk.speech.features import n_visemes
 from splatalk.train import checkpoint
 from splatalk.train.frames import mean_face
 from splatalk.train.initialise import initialise
@@ -101,7 +102,8 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
     performance = recorded_performance(capture, basis, features)
     codes = basis.encode(tracks.landmarks_head)
     with progress.bar("Learning how speech moves the mouth", 1, unit="fit") as advance:
-        encoder = fit_audio_encoder(features[frames], codes[frames], basis, seed=seed)
+        heard = n_visemes(preset.speech)
+        encoder = fit_audio_encoder(features[frames], codes[frames], basis, seed=seed, visemes=heard)
         advance(1)
     gaussians = initialise(capture, preset.initial_gaussians, seed)
     config = NetworkConfig(

@@ -8,7 +8,9 @@ from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig, fit_
 from splatalk.avatar.face_mesh import INNER_LIP_PAIRS, MOUTH_CORNERS, NOSE_TIP
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.speech.features import feature_groups, windows
+from splatalk.speech.lip_reading import CLOSED
 from splatalk.speech.prosody import PROSODY
+from splatalk.speech.visemes import VISEMES
 
 D = 40 + len(PROSODY) + 8
 
@@ -165,3 +167,28 @@ def test_frames_that_are_not_valid_are_left_out(fitted: tuple) -> None:
 def test_impossible_shapes(change: dict[str, int]) -> None:
     with pytest.raises(ValueError):
         AudioEncoderConfig(**{"window": 13, "dim": 95, "mouth_dim": 12, **change})
+
+
+def opening(basis: MouthBasis, codes: np.ndarray) -> np.ndarray:
+    landmarks = np.zeros((len(codes), 478, 3), np.float32)
+    landmarks[:, basis.indices] = basis.decode(codes)
+    return mouth_opening_and_width(landmarks)[:, 0]
+
+
+def test_lips_close_where_closed_lips_are_heard() -> None:
+    landmarks, neutral, features = speaking(260, seed=1)
+    n = len(VISEMES)
+    shapes = np.zeros((*features.shape[:2], n), np.float32)
+    features = np.concatenate((features[..., :-15], shapes, features[..., -15:]), -1)
+    basis = MouthBasis.fit(landmarks, neutral)
+    encoder = fit_audio_encoder(features, basis.encode(landmarks), basis, visemes=n)
+    assert encoder is not None and encoder.config.visemes == n
+    column = feature_groups(features.shape[-1], n)["visemes"].start + CLOSED
+    heard = features.copy()
+    heard[100:110, :, column] = 1.0
+    with torch.no_grad():
+        before, after = (encoder(torch.from_numpy(f))[0].numpy() for f in (features, heard))
+    closed = opening(basis, after[100:110])
+    assert closed.max() <= np.quantile(opening(basis, basis.encode(landmarks)), 0.06) + 1e-5
+    assert (opening(basis, after[100:110]) <= opening(basis, before[100:110]) + 1e-6).all()
+    np.testing.assert_array_equal(after[:90], before[:90])

@@ -1,0 +1,43 @@
+"""Mouth shapes heard in speech."""
+
+import numpy as np
+import pytest
+
+from splatalk.speech import speech_windows
+from splatalk.speech.features import feature_groups, load, n_visemes
+from splatalk.speech.lip_reading import CLOSED, viseme_probabilities
+from splatalk.speech.synthesis import say
+from splatalk.speech.visemes import VISEMES
+from tests.conftest import require_assets
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    require_assets("whisper_base")
+    pytest.importorskip("espeakng_loader", reason="NOT TESTED: the extra `text` is not installed")
+    return say("Bob and Pam bring a map of Bombay. She sees the sea, too.", "en-us+f2")
+
+
+def test_it_hears_lips_close(spoken):
+    chances = viseme_probabilities(load("whisper").extract(spoken.samples))
+    np.testing.assert_allclose(chances.sum(1), 1.0, atol=1e-5)
+    times = np.arange(len(chances)) / 50
+    truly = np.zeros(len(chances), dtype=bool)
+    for mark in spoken.visemes:
+        if mark.text == "PP":
+            truly |= (times >= mark.start) & (times < mark.end)
+    closed = chances[:, CLOSED]
+    assert closed[truly].mean() > 0.5 and closed[~truly].mean() < 0.12
+    later = times > next(w.start for w in spoken.words if w.text == "She")
+    assert closed[later].max() < 0.4
+
+
+def test_windows_hold_them(spoken):
+    n = 40
+    with_shapes, without = (speech_windows(name, spoken.samples, 25.0, n) for name in ("visemes", "whisper"))
+    groups = feature_groups(with_shapes.shape[-1], n_visemes("visemes"))
+    assert groups["visemes"].stop - groups["visemes"].start == len(VISEMES)
+    np.testing.assert_allclose(with_shapes[..., groups["visemes"]][:, 2:-2].sum(-1)[5:-10], 1.0, atol=1e-3)
+    for name, columns in feature_groups(without.shape[-1]).items():
+        if name != "visemes":
+            np.testing.assert_array_equal(with_shapes[..., groups[name]], without[..., columns])
