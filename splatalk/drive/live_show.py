@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from splatalk.avatar.controls import Controls
+from splatalk.drive.from_audio import still
 from splatalk.drive.memory import give_back
 from splatalk.drive.play import background_image, to_uint8
 from splatalk.drive.stream import Stream
@@ -94,6 +96,14 @@ def show(
     if size is not None:
         camera = camera.resized(*size)
     behind = background_image(stream.avatar, background, camera)
+
+    def drawn(controls: Controls) -> np.ndarray:
+        with torch.no_grad():
+            return to_uint8(rasterize(stream.avatar.pose(controls), camera, behind, backend=backend).image)
+
+    drawn(
+        Controls(**{name: rows[0] for name, rows in still(stream.avatar, 1).items()})
+    )  # so that the first is no slower
     for samples in _with_end(sound):
         began = time.perf_counter()
         if samples is not None and heard is not None:
@@ -101,8 +111,7 @@ def show(
         frames = stream.finish() if samples is None else stream.feed(samples)
         for k, controls in enumerate(frames):
             driven = time.perf_counter()
-            with torch.no_grad():
-                image = to_uint8(rasterize(stream.avatar.pose(controls), camera, behind, backend=backend).image)
+            image = drawn(controls)
             if k == 0 and samples is not None:  # frames after the first of a piece wait for those before them
                 delays.drive.append(1e3 * (driven - began))
                 delays.draw.append(1e3 * (time.perf_counter() - driven))
