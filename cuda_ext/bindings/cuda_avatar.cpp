@@ -5,27 +5,23 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
-#include <stdexcept>
+#include <new>
 #include <string>
 
 #include "../cuda/hash_triplane.h"
 #include "../cuda/playback.h"
 #include "../cuda/ssim.h"
+#include "cuda_bindings.h"
 
 namespace nb = nanobind;
-using namespace splatalk;
-using namespace splatalk::cuda;
+
+namespace splatalk {
+
+using namespace cuda;
 
 namespace {
 
-using Address = uintptr_t;
-
-template <class T = float> T* at(Address address) { return reinterpret_cast<T*>(address); }
-Stream stream_at(Address address) { return reinterpret_cast<Stream>(address); }
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
+float* floats(Address address) { return at<float>(address); }
 
 using Levels = nb::ndarray<const int32_t, nb::shape<-1, 4>, nb::c_contig, nb::device::cpu>;
 
@@ -89,17 +85,17 @@ Canonical canonical(int count, int moving, int sh, const nb::dict& addresses) {
 }
 
 Posed posed_at(Address screen, Address depths, const nb::tuple& splats) {
-    Posed out = {at<Screen>(screen), at(depths), nullptr, nullptr, nullptr, nullptr, nullptr};
+    Posed out = {at<Screen>(screen), floats(depths), nullptr, nullptr, nullptr, nullptr, nullptr};
     if (splats.size() == 0) return out;
     require(splats.size() == 5, "splats are five arrays");
     float** pointers[5] = {&out.means, &out.quats, &out.scales, &out.opacities, &out.colors};
-    for (int i = 0; i < 5; ++i) *pointers[i] = at(nb::cast<Address>(splats[i]));
+    for (int i = 0; i < 5; ++i) *pointers[i] = floats(nb::cast<Address>(splats[i]));
     return out;
 }
 
 ImagePair pair_of(Address a, Address b, int height, int width, int channels, Address ssim_weight, Address l1_weight) {
     require(height > 0 && width > 0 && channels > 0 && height <= 65536 && width <= 65536 && channels <= 64, "no such image");
-    return {at(a), at(b), height, width, channels, at(ssim_weight), at(l1_weight)};
+    return {floats(a), floats(b), height, width, channels, floats(ssim_weight), floats(l1_weight)};
 }
 
 }  // namespace
@@ -107,17 +103,17 @@ ImagePair pair_of(Address a, Address b, int height, int width, int channels, Add
 void bind_avatar(nb::module_& m) {
     m.def("hash_forward", [](Address x, int n, Address tables, Levels levels, int64_t entries, int features, Address out,
                              Address stream) {
-        hash_forward(triplane_of(levels, entries, features), at(x), n, at(tables), at(out), stream_at(stream));
+        hash_forward(triplane_of(levels, entries, features), floats(x), n, floats(tables), floats(out), stream_at(stream));
         check_launches("hash_forward");
     });
     m.def("hash_backward_tables", [](Address x, int n, Address d_out, Levels levels, int64_t entries, int features,
                                      Address d_tables, Address stream) {
-        hash_backward_tables(triplane_of(levels, entries, features), at(x), n, at(d_out), at(d_tables), stream_at(stream));
+        hash_backward_tables(triplane_of(levels, entries, features), floats(x), n, floats(d_out), floats(d_tables), stream_at(stream));
         check_launches("hash_backward_tables");
     });
     m.def("hash_backward_positions", [](Address x, int n, Address tables, Address d_out, Levels levels, int64_t entries,
                                         int features, Address d_x, Address stream) {
-        hash_backward_positions(triplane_of(levels, entries, features), at(x), n, at(tables), at(d_out), at(d_x),
+        hash_backward_positions(triplane_of(levels, entries, features), floats(x), n, floats(tables), floats(d_out), floats(d_x),
                                 stream_at(stream));
         check_launches("hash_backward_positions");
     });
@@ -125,14 +121,14 @@ void bind_avatar(nb::module_& m) {
     m.def("ssim_blocks", &ssim_blocks);
     m.def("ssim_forward", [](Address a, Address b, int height, int width, int channels, Address ssim_weight,
                              Address l1_weight, Address partials, Address block_sums, Address stream) {
-        ssim_forward(pair_of(a, b, height, width, channels, ssim_weight, l1_weight), at(partials), at(block_sums),
+        ssim_forward(pair_of(a, b, height, width, channels, ssim_weight, l1_weight), floats(partials), floats(block_sums),
                      stream_at(stream));
         check_launches("ssim_forward");
     });
     m.def("ssim_backward", [](Address a, Address b, int height, int width, int channels, Address l1_weight, Address partials,
                               Address d, float ssim_scale, float l1_scale, Address d_a, Address stream) {
-        ssim_backward(pair_of(a, b, height, width, channels, 0, l1_weight), at(partials), at(d), ssim_scale, l1_scale,
-                      at(d_a), stream_at(stream));
+        ssim_backward(pair_of(a, b, height, width, channels, 0, l1_weight), floats(partials), floats(d), ssim_scale, l1_scale,
+                      floats(d_a), stream_at(stream));
         check_launches("ssim_backward");
     });
 
@@ -151,18 +147,20 @@ void bind_avatar(nb::module_& m) {
         });
     m.def("encode_frame", [](const TokenModel& model, Address frame, Address keys, Address values, Address surface,
                              Address stream) {
-        encode_frame(model, at(frame), {at(keys), at(values), at(surface)}, stream_at(stream));
+        encode_frame(model, floats(frame), {floats(keys), floats(values), floats(surface)}, stream_at(stream));
         check_launches("encode_frame");
     });
     m.def("pose_frame", [](const TokenModel& model, const Canonical& gaussians, Address frame, Address keys, Address values,
                            Address surface, int width, int height, Address screen, Address depths, nb::tuple splats,
                            Address stream) {
-        pose_frame(model, gaussians, at(frame), {at(keys), at(values), at(surface)}, width, height,
+        pose_frame(model, gaussians, floats(frame), {floats(keys), floats(values), floats(surface)}, width, height,
                    posed_at(screen, depths, splats), stream_at(stream));
         check_launches("pose_frame");
     });
     m.def("to_bytes", [](Address image, int n, Address out, Address stream) {
-        to_bytes(at(image), n, at<unsigned char>(out), stream_at(stream));
+        to_bytes(floats(image), n, at<unsigned char>(out), stream_at(stream));
         check_launches("to_bytes");
     });
 }
+
+}  // namespace splatalk
