@@ -15,6 +15,7 @@ import torch
 from splatalk.capture import Capture
 from splatalk.config import load_preset
 from splatalk.evaluate.machine import processor
+from splatalk.train.device import NAMES, choose
 from splatalk.train.run import build
 
 WARM_UP = 5
@@ -26,13 +27,14 @@ def main() -> None:
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--gaussians", type=int, default=30_000)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--device", default="auto", choices=NAMES)
     args = parser.parse_args()
     capture = Capture.load(args.capture)
     preset = dataclasses.replace(
         load_preset(args.preset), static_iterations=0, speech_iterations=WARM_UP + args.steps, perceptual_from=0.0,
         initial_gaussians=args.gaussians, max_gaussians=args.gaussians,
     )  # fmt: skip
-    steps = build(capture, preset, 0).run()
+    steps = build(capture, preset, 0, choose(args.device)).run()
     report = [next(steps) for _ in range(WARM_UP)][-1]
     began = time.perf_counter()
     for _ in range(args.steps):

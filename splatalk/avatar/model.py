@@ -111,6 +111,11 @@ class Avatar(nn.Module):
         return float(self.meta["fps"])
 
     @property
+    def device(self) -> torch.device:
+        """Where the Gaussians and the network are."""
+        return self.curves_to_mouth.device
+
+    @property
     def n_gaussians(self) -> int:
         return len(self.gaussians)
 
@@ -139,25 +144,26 @@ class Avatar(nn.Module):
         """Controls as tensors. Without ``controls.mouth`` the mouth comes from the sound, or rests."""
         speech, heard = None, None
         if controls.speech is not None and self.audio_encoder is not None:
-            code, tokens = self.audio_encoder(torch.as_tensor(controls.speech, dtype=torch.float32)[None])
+            code, tokens = self.audio_encoder(self._tensor(controls.speech)[None])
             heard, speech = code[0], tokens[0]
         if controls.mouth is not None:
-            mouth = torch.as_tensor(controls.mouth, dtype=torch.float32)
+            mouth = self._tensor(controls.mouth)
         else:
-            mouth = heard if heard is not None else torch.from_numpy(self.mouth_basis.rest)
+            mouth = heard if heard is not None else self._tensor(self.mouth_basis.rest)
         return self.conditioning(mouth, speech, controls)
 
     def conditioning(self, mouth: Tensor, speech: Tensor | None, controls: Controls) -> Tokens:
         """The tokens other than the mouth's own come straight from ``controls``."""
-        expression = torch.as_tensor(controls.expression, dtype=torch.float32)
-        gaze = torch.as_tensor(controls.gaze, dtype=torch.float32)
         return Tokens(
             mouth=mouth,
-            upper=expression[list(UPPER_SHAPES)],
-            eyes=torch.cat((expression[list(BLINK)], gaze * GAZE_SCALE)),
-            pose=torch.as_tensor(self._pose_code(controls.head_pose, controls.torso_pose)),
+            upper=self._tensor(controls.expression[list(UPPER_SHAPES)]),
+            eyes=self._tensor(np.concatenate((controls.expression[list(BLINK)], controls.gaze * GAZE_SCALE))),
+            pose=self._tensor(self._pose_code(controls.head_pose, controls.torso_pose)),
             speech=speech,
         )
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.as_tensor(array, dtype=torch.float32, device=self.device)
 
     def motion(self, tokens: Tokens, features: Tensor | None = None) -> Motion:
         """What the face rig and the network make of ``tokens``.
@@ -202,7 +208,7 @@ class Avatar(nn.Module):
 
     def corrected(self, performance: Performance) -> Performance:
         """Tracked poses without what this person's tracker always gets wrong, as training found it."""
-        corrections = (self.pose_inputs(performance) @ self.pose_linear.T).view(-1, 2, 6)
+        corrections = (self.pose_inputs(performance) @ self.pose_linear.T.cpu()).view(-1, 2, 6)
         poses = []
         for bone, tracked in enumerate((performance.head_pose, performance.torso_pose)):
             matrices = torch.from_numpy(np.asarray(tracked, dtype=np.float32))

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from splatalk.avatar.controls import Controls
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.avatar.model import GAZE_SCALE, Avatar, Tokens
-from splatalk.avatar.network import N_UPPER, OFFSET_UNITS, Attention
+from splatalk.avatar.network import N_UPPER, Attention
 from splatalk.avatar.rig import quat_from_matrix
 from splatalk.kernels.cuda.playback import (
     DIM,
-    HEADER,
     HEADS,
     MAX_TOKENS,
     RAW,
@@ -90,11 +89,15 @@ def token_weights(avatar: Avatar) -> TokenWeights:
     assert isinstance(attention, Attention)
     n_mouth = avatar.mouth_basis.n_components
     inputs = n_mouth + N_UPPER + _EYES + _POSE
-    places = ((encoder.mouth, 0), (encoder.upper, n_mouth), (encoder.eyes, n_mouth + N_UPPER))
-    places = (*places, (encoder.pose, inputs - _POSE))
-    embed1, bias1, embed2, bias2 = [], [], [], []
+    places = (
+        (encoder.mouth, 0), (encoder.upper, n_mouth), (encoder.eyes, n_mouth + N_UPPER), (encoder.pose, inputs - _POSE)
+    )  # fmt: skip
+    embed1: list[Tensor] = []
+    bias1: list[Tensor] = []
+    embed2: list[Tensor] = []
+    bias2: list[Tensor] = []
     for module, start in places:
-        first, second = module[0], module[2]
+        first, second = _linear_layers(module)
         for block in range(second.out_features // DIM):
             matrix = first.weight.new_zeros(inputs, DIM)
             matrix[start : start + first.in_features] = first.weight.T
@@ -108,7 +111,7 @@ def token_weights(avatar: Avatar) -> TokenWeights:
     surface = rig.basis.flatten(1)
     basis[: n_mouth + N_UPPER] = surface[: n_mouth + N_UPPER]
     basis[inputs - _POSE - 4 : inputs - _POSE] = surface[n_mouth + N_UPPER :] / GAZE_SCALE
-    fold, fold_bias = folded_projection(attention, avatar.deformation.decoder[0])
+    fold, fold_bias = folded_projection(attention, _linear_layers(avatar.deformation.decoder)[0])
     return TokenWeights(
         torch.stack(embed1), torch.stack(bias1), torch.stack(embed2), torch.stack(bias2),
         torch.cat((encoder.null, encoder.no_speech)), fold, fold_bias, basis, rig.offset.flatten(),
@@ -116,7 +119,7 @@ def token_weights(avatar: Avatar) -> TokenWeights:
 
 
 def folded_projection(attention: Attention, first: nn.Linear) -> tuple[Tensor, Tensor]:
-    """(64, 64 + 64 heads) and bias: token to key, in units of log2 e per unit of query, then W1 Wo_h value of each head."""
+    """(64, 64 + 64 heads) and bias: token to key in units of log2 e, then W1 Wo_h value of each head."""
     heads, width = attention.heads, DIM // attention.heads
     scale = math.log2(math.e) / math.sqrt(width)
     key, value = attention.key, attention.value
@@ -131,8 +134,9 @@ def folded_projection(attention: Attention, first: nn.Linear) -> tuple[Tensor, T
 
 def canonical_arrays(avatar: Avatar) -> CanonicalArrays:
     g, network = avatar.gaussians, avatar.deformation
-    attention, (first, _, middle, _, last) = network.attention, network.decoder
+    attention = network.attention
     assert isinstance(attention, Attention)
+    first, middle, last = _linear_layers(network.decoder)
     moving = torch.nonzero(g.dynamic)[:, 0]
     order = torch.cat((moving, torch.nonzero(~g.dynamic)[:, 0]))
     features = network.features(g.means[moving]).double()
@@ -141,8 +145,7 @@ def canonical_arrays(avatar: Avatar) -> CanonicalArrays:
     strips = max(-(-len(moving) // STRIP), 1)
     padding = (0, 0, 0, strips * STRIP - len(moving))
     queries = nn.functional.pad(queries, padding).view(strips, STRIP, DIM).transpose(1, 2)
-    units = torch.tensor([u for u, n in zip(OFFSET_UNITS, (3, 3, 3, 1, 3), strict=True) for _ in range(n)])
-    units = units.to(last.weight)
+    units = network.units
     return CanonicalArrays(
         order=order.int(), **_rows(g, order), queries=queries, hidden=nn.functional.pad(hidden, padding),
         corners=g.corners[moving].int(), corner_weights=g.corner_weights[moving],
@@ -150,6 +153,10 @@ def canonical_arrays(avatar: Avatar) -> CanonicalArrays:
         last=nn.functional.pad((last.weight * units[:, None]).T, (0, RAW - len(units))),
         last_bias=nn.functional.pad(last.bias * units, (0, RAW - len(units))),
     )  # fmt: skip
+
+
+def _linear_layers(module: nn.Module) -> list[nn.Linear]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
 
 
 def _rows(g: Gaussians, order: Tensor) -> dict[str, Tensor]:
@@ -164,6 +171,3 @@ def _moved(arrays: Any, device: torch.device) -> Any:
     values = {f.name: getattr(arrays, f.name).detach() for f in dataclasses.fields(arrays)}
     values = {k: (v if v.dtype == torch.int32 else v.float()).to(device).contiguous() for k, v in values.items()}
     return type(arrays)(**values)
-
-
-__all__ = ["HEADER", "Playback", "frame_input", "fusible", "prepare", "speech_tokens"]

@@ -22,7 +22,7 @@ from splatalk.cli.common import (
     shared_options,
 )
 from splatalk.cli.guard import resumable
-from splatalk.cli.train import clear_work, default_work, describe, train_into, view_option, watched
+from splatalk.cli.train import clear_work, default_work, describe, device_option, train_into, view_option, watched
 from splatalk.config import DEFAULT_PRESET, load_preset
 from splatalk.errors import FormatError
 
@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 @click.option("--resume/--fresh", default=True, show_default=True, help="Go on from an interrupted run, or start over.")
 @click.option("--work", type=PATH, help="Folder for what an interrupted run goes on from. Default: OUTPUT.work")
 @click.option("--keep-work", is_flag=True, help="Keep that folder, with the capture in it, when done.")
+@device_option
 @click.option("--force", is_flag=True, help="Replace an avatar of that name.")
 @view_option
 @shared_options
 def command(
     video: Path, output: Path, preset: str, settings: tuple[str, ...], consent: str | None, person: int | None,
-    seed: int, resume: bool, work: Path | None, keep_work: bool, force: bool, view: bool, as_json: bool,
+    seed: int, resume: bool, work: Path | None, keep_work: bool, device: str, force: bool, view: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Make an avatar from a video of one person who speaks to the camera for half a minute or longer.
 
@@ -60,6 +61,9 @@ def command(
     existing_file(video, "a video", VIDEO_ADVICE)
     new_output(output, ".avatar", force, inputs=(video,))
     chosen = load_preset(preset, parse_settings(settings))
+    from splatalk.train.device import choose
+
+    choose(device)  # what cannot be used is said before the capture
     work = work or default_work(output)
     if not resume:
         clear_work(work)
@@ -68,7 +72,7 @@ def command(
         recording = _recorded(video, work, chosen.size, person, consent)
         for remark in remarks(recording):
             progress.note(remark)
-        facts = train_into(recording, output, chosen, seed, True, work / "train", watch)
+        facts = train_into(recording, output, chosen, seed, True, work / "train", device, watch)
     facts["seconds"] = round(time.perf_counter() - began, 1)
     if not keep_work:
         clear_work(work)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 view_option = click.option("--view", is_flag=True, help="Watch the training in the browser: pictures and curves.")
 
 
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+    help="Where to train; auto takes an NVIDIA GPU when one can be used.",
+)  # fmt: skip
+
+
 @click.command("train", short_help="Train on a capture: the second half of enroll.")
 @click.argument("capture", type=PATH)
 @click.option("-o", "--output", required=True, type=PATH, help="The avatar: NAME.avatar.")
@@ -33,12 +39,13 @@ view_option = click.option("--view", is_flag=True, help="Watch the training in t
 @click.option("--resume/--fresh", default=True, show_default=True, help="Go on from an interrupted run, or start over.")
 @click.option("--work", type=PATH, help="Folder for checkpoints, log and preview. Default: OUTPUT.work")
 @click.option("--keep-work", is_flag=True, help="Keep that folder when done.")
+@device_option
 @click.option("--force", is_flag=True, help="Replace an avatar of that name.")
 @view_option
 @shared_options
 def command(
     capture: Path, output: Path, preset: str, settings: tuple[str, ...], seed: int, resume: bool,
-    work: Path | None, keep_work: bool, force: bool, view: bool, as_json: bool,
+    work: Path | None, keep_work: bool, device: str, force: bool, view: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Train an avatar on a capture. An interrupted run goes on where it stopped.
 
@@ -55,7 +62,7 @@ def command(
     work = work or default_work(output)
     recording = Capture.load(capture)
     with watched(output, view) as watch:
-        facts = train_into(recording, output, chosen, seed, resume, work / "train", watch)
+        facts = train_into(recording, output, chosen, seed, resume, work / "train", device, watch)
     if not keep_work:
         clear_work(work)
     report(as_json, {"command": "train", **facts}, describe(facts))
@@ -93,14 +100,21 @@ def watched(output: Path, view: bool) -> Iterator[Watch | None]:
 
 
 def train_into(
-    recording: Capture, output: Path, preset: Preset, seed: int, resume: bool, work: Path, watch: Watch | None = None
+    recording: Capture,
+    output: Path,
+    preset: Preset,
+    seed: int,
+    resume: bool,
+    work: Path,
+    device: str,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Train and return the facts of the new avatar."""
     from splatalk.train.run import train
 
     began = time.perf_counter()
     with resumable(f"The training so far is kept in {work}: run the same command again to go on."):
-        avatar = train(recording, output, preset, seed=seed, resume=resume, work=work, watch=watch)
+        avatar = train(recording, output, preset, seed=seed, resume=resume, work=work, device=device, watch=watch)
     return {
         "output": output,
         "preset": preset.name,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 import torch
 
-from splatalk.avatar.controls import Performance
-from splatalk.avatar.model import Avatar
+from splatalk.avatar.controls import Controls, Performance
+from splatalk.avatar.model import Avatar, Tokens
+from splatalk.avatar.playback import fusible
+from splatalk.drive.playback_graph import PlaybackGraph
 from splatalk.errors import UserError
+from splatalk.kernels import cuda
+from splatalk.render import backends
 from splatalk.render.camera import Camera
 from splatalk.render.rasterize import rasterize
 
@@ -40,12 +44,37 @@ def play(
     camera = camera or avatar.camera
     if size is not None:
         camera = camera.resized(*size)
-    behind = background_image(avatar, background, camera)
+    draw = drawing(avatar, camera, background_image(avatar, background, camera), backend)
     for i in range(len(performance)):
-        splats = avatar.pose(performance.frame(i))
+        yield draw(performance.frame(i))
+
+
+def drawing(
+    avatar: Avatar, camera: Camera, behind: torch.Tensor, backend: str = "auto"
+) -> Callable[[Controls], np.ndarray]:
+    """How frames are drawn: Controls to (H, W, 3) uint8. With the cuda backend a CUDA graph does it, which ``auto`` takes
+    where it runs.
+
+    Raises:
+        BackendError: the backend cannot run here.
+    """
+    if backend == "auto" and cuda.problem() is None:
+        backend = "cuda"
+    if backends.choose(backend) == "cuda" and fusible(avatar):
+        graph = PlaybackGraph(avatar, (camera.width, camera.height), behind, torch.device("cuda"))
+        return lambda controls: graph.draw(_tokens(avatar, controls), controls, camera)
+
+    def draw(controls: Controls) -> np.ndarray:
+        splats = avatar.pose(controls)
         with torch.no_grad():
-            image = rasterize(splats, camera, behind, backend=backend).image
-        yield to_uint8(image)
+            return to_uint8(rasterize(splats, camera, behind, backend=backend).image)
+
+    return draw
+
+
+@torch.no_grad()
+def _tokens(avatar: Avatar, controls: Controls) -> Tokens:
+    return avatar.tokens(controls)
 
 
 def background_image(avatar: Avatar, background: str | None, camera: Camera) -> torch.Tensor:
@@ -73,4 +102,4 @@ def parse_colour(text: str) -> torch.Tensor:
 
 def to_uint8(image: torch.Tensor) -> np.ndarray:
     """(H, W, 3) 0..1 to 0..255, rounded."""
-    return image.mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8).numpy()
+    return image.mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8).cpu().numpy()

@@ -97,7 +97,7 @@ def attention_mlp(x: Tensor, net: AttentionMlp) -> Tensor:
         ValueError: wrong shapes, types or devices.
     """
     sizes = _sizes(x, net)
-    if native() is None:
+    if native() is None or x.device.type != "cpu":
         return attention_mlp_reference(x, net)
     packed = torch.cat([w.reshape(-1) for w in _in_order(net, sizes)])
     x = checked("x", x, (None, sizes[1]))

@@ -44,16 +44,20 @@ def blend_bones(
         means: (N, 3) canonical.
         quats: (N, 4) wxyz.
         weight: (N,) weight of the head bone, 0..1.
-        head_pose, torso_pose: (4, 4) canonical to world.
+        head_pose, torso_pose: (4, 4) canonical to world; better on the CPU also when the Gaussians are on a GPU, which
+            is slow at such small mathematics.
 
     Returns:
         world means (N, 3) and quats (N, 4).
     """
     w = weight[:, None]
-    by_head = means @ head_pose[:3, :3].T + head_pose[:3, 3]
-    by_torso = means @ torso_pose[:3, :3].T + torso_pose[:3, 3]
     q_head, q_torso = quat_from_matrix(head_pose[:3, :3]), quat_from_matrix(torso_pose[:3, :3])
     q_torso = torch.where((q_head * q_torso).sum() < 0, -q_torso, q_torso)
+    bones = torch.cat((head_pose[:3].flatten(), torso_pose[:3].flatten(), q_head, q_torso)).to(means.device)
+    head, torso, q_head, q_torso = bones.split((12, 12, 4, 4))
+    head, torso = head.view(3, 4), torso.view(3, 4)
+    by_head = means @ head[:, :3].T + head[:, 3]
+    by_torso = means @ torso[:, :3].T + torso[:, 3]
     bone = w * q_head + (1 - w) * q_torso
     return torch.lerp(by_torso, by_head, w), quat_multiply(bone, quats)
 

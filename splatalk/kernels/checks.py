@@ -5,13 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
 _CPU = torch.device("cpu")
 
 
-def checked(
-    name: str, value: Tensor, shape: tuple[int | None, ...], device: torch.device | None = None
-) -> Tensor:
+def checked(name: str, value: Tensor, shape: tuple[int | None, ...], device: torch.device | None = None) -> Tensor:
     """``value`` in contiguous float32; gradients flow through the conversion.
 
     Args:
@@ -34,6 +31,11 @@ def checked(
     if value.dtype != torch.float32:
         value = value.to(torch.float32)
     return value if value.is_contiguous() else value.contiguous()
+
+
+def where(value: object) -> torch.device | None:
+    """The device of a tensor; None for anything else, which ``checked`` refuses."""
+    return value.device if isinstance(value, Tensor) else None
 
 
 def _told(device: torch.device) -> str:

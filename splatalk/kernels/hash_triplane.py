@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from splatalk.kernels import compiled, native
-from splatalk.kernels.checks import checked
+from splatalk.kernels import compiled, cuda, native, tcnn_adapter
+from splatalk.kernels.checks import checked, where
+from splatalk.kernels.cuda.hash_triplane import hash_triplane_cuda
 
 PLANES = ((0, 1), (1, 2), (0, 2))
 _HASH_PRIME = 2654435761
@@ -122,7 +123,7 @@ class _HashTriplane(torch.autograd.Function):
 
 
 def hash_triplane(x: Tensor, tables: Tensor, spec: HashTriplaneSpec) -> Tensor:
-    """Look points up.
+    """Look points up, with the fastest kernels that run where the tensors are.
 
     Args:
         x: (N, 3) in 0..1; values outside are moved to the border and have no gradient, NaN counts as 0.
@@ -134,11 +135,15 @@ def hash_triplane(x: Tensor, tables: Tensor, spec: HashTriplaneSpec) -> Tensor:
     Raises:
         ValueError: wrong shapes, types or devices.
     """
-    x = checked("x", x, (None, 3))
-    tables = checked("tables", tables, (len(PLANES), spec.entries, spec.features))
-    if native() is None:
-        return hash_triplane_reference(x, tables, spec)
-    return _HashTriplane.apply(x, tables, spec)
+    x = checked("x", x, (None, 3), where(x))
+    tables = checked("tables", tables, (len(PLANES), spec.entries, spec.features), x.device)
+    if x.device.type == "cuda" and cuda.problem() is None:
+        return hash_triplane_cuda(x, tables, spec)
+    if x.device.type == "cuda" and tcnn_adapter.problem() is None:
+        return tcnn_adapter.hash_triplane_tcnn(x, tables, spec)
+    if x.device.type == "cpu" and native() is not None:
+        return _HashTriplane.apply(x, tables, spec)
+    return hash_triplane_reference(x, tables, spec)
 
 
 def hash_triplane_reference(x: Tensor, tables: Tensor, spec: HashTriplaneSpec) -> Tensor:

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from splatalk.kernels import compiled, native
 from splatalk.kernels.bones import Bone, blend_bones, quat_multiply
-from splatalk.kernels.checks import checked, same_length
+from splatalk.kernels.checks import checked, same_length, where
 
 OFFSETS = 13
 """Numbers that move a Gaussian: means 3, rotation 3, log_scales 3, opacity_logit 1, color 3."""
@@ -100,7 +100,7 @@ def pose(g: Canonical, offsets: Tensor | None, surface: Tensor | None, head_pose
     Args:
         offsets: (M, 13), see `OFFSETS`, metres, radians, and units of the parameters; None leaves them out.
         surface: (V, 3) displacement of the surface's vertices, metres, no gradient; None leaves it out.
-        head_pose, torso_pose: (4, 4) canonical to world of the first and the second bone, rigid.
+        head_pose, torso_pose: (4, 4) canonical to world of the first and the second bone, rigid, on the CPU.
 
     Raises:
         ValueError: wrong shapes, types or devices, or a corner outside the surface.
@@ -108,15 +108,16 @@ def pose(g: Canonical, offsets: Tensor | None, surface: Tensor | None, head_pose
     n = same_length(**g._asdict())
     shapes = {"means": (n, 3), "quats": (n, 4), "log_scales": (n, 3), "opacity_logits": (n,), "colors": (n, 3)}
     shapes |= {"bone_logits": (n,)}
-    learned = [checked(name, getattr(g, name), shape) for name, shape in shapes.items()]
-    weights = checked("corner_weights", g.corner_weights, (n, 3)).detach()
+    device = where(g.means)
+    learned = [checked(name, getattr(g, name), shape, device) for name, shape in shapes.items()]
+    weights = checked("corner_weights", g.corner_weights, (n, 3), device).detach()
     if offsets is not None:
-        offsets = checked("offsets", offsets, (int(g.dynamic.sum()), OFFSETS))
+        offsets = checked("offsets", offsets, (int(g.dynamic.sum()), OFFSETS), device)
     if surface is not None:
-        surface = checked("surface", surface, (None, 3)).detach()
+        surface = checked("surface", surface, (None, 3), device).detach()
     poses = [checked("head_pose", head_pose, (4, 4)), checked("torso_pose", torso_pose, (4, 4))]
     dynamic, corners = g.dynamic.bool().contiguous(), g.corners.long().contiguous()
-    if native() is None:
+    if native() is None or g.means.device.type != "cpu":
         fixed = g._replace(**dict(zip(shapes, learned)), dynamic=dynamic, corners=corners, corner_weights=weights)
         return pose_reference(fixed, offsets, surface, *poses)
     return _Pose.apply(*learned, offsets, *poses, (dynamic, corners, weights, surface))

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from splatalk.kernels import compiled, native
-from splatalk.kernels.checks import checked
+from splatalk.kernels import compiled, cuda, native
+from splatalk.kernels.checks import checked, where
+from splatalk.kernels.cuda.ssim import l1_ssim_cuda, ssim_cuda
 
 WINDOW = 11
 SIGMA = 1.5
@@ -101,11 +102,13 @@ def ssim(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
     """
     a, b = _checked_pair(a, b)
     if weight is not None:
-        weight = checked("weight", weight, (a.shape[0], a.shape[1]))
-    if native() is None:
-        return ssim_reference(a, b, weight)
-    graph = torch.is_grad_enabled()
-    return _Ssim.apply(a, b, weight, (graph and a.requires_grad, graph and b.requires_grad))
+        weight = checked("weight", weight, (a.shape[0], a.shape[1]), a.device)
+    if _on_gpu(a):
+        return ssim_cuda(a, b, weight)
+    if _on_cpu(a):
+        graph = torch.is_grad_enabled()
+        return _Ssim.apply(a, b, weight, (graph and a.requires_grad, graph and b.requires_grad))
+    return ssim_reference(a, b, weight)
 
 
 def l1_ssim(a: Tensor, b: Tensor, l1_weight: Tensor | float, ssim_weight: float) -> Tensor:
@@ -128,18 +131,28 @@ def l1_ssim(a: Tensor, b: Tensor, l1_weight: Tensor | float, ssim_weight: float)
     """
     a, b = _checked_pair(a, b)
     if not isinstance(l1_weight, Tensor):
-        l1_weight = torch.full((a.shape[0], a.shape[1]), float(l1_weight))
-    l1_weight = checked("l1_weight", l1_weight, (a.shape[0], a.shape[1]))
+        l1_weight = a.new_full((a.shape[0], a.shape[1]), float(l1_weight))
+    l1_weight = checked("l1_weight", l1_weight, (a.shape[0], a.shape[1]), a.device)
     if b.requires_grad or l1_weight.requires_grad:
         raise ValueError("l1_ssim has a gradient for its first image only")
-    if native() is None:
-        return (l1_weight[..., None] * (a - b).abs()).mean() + ssim_weight * (1.0 - ssim_reference(a, b))
-    return _L1Ssim.apply(a, b, l1_weight, float(ssim_weight), torch.is_grad_enabled() and a.requires_grad)
+    if _on_gpu(a):
+        return l1_ssim_cuda(a, b, l1_weight, float(ssim_weight))
+    if _on_cpu(a):
+        return _L1Ssim.apply(a, b, l1_weight, float(ssim_weight), torch.is_grad_enabled() and a.requires_grad)
+    return (l1_weight[..., None] * (a - b).abs()).mean() + ssim_weight * (1.0 - ssim_reference(a, b))
+
+
+def _on_gpu(a: Tensor) -> bool:
+    return a.device.type == "cuda" and cuda.problem() is None
+
+
+def _on_cpu(a: Tensor) -> bool:
+    return a.device.type == "cpu" and native() is not None
 
 
 def _checked_pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    a = checked("a", a, (None, None, None))
-    b = checked("b", b, tuple(a.shape))
+    a = checked("a", a, (None, None, None), where(a))
+    b = checked("b", b, tuple(a.shape), a.device)
     if a.numel() == 0:
         raise ValueError(f"the images are empty: {tuple(a.shape)}")
     return a, b

@@ -61,10 +61,11 @@ def _apply(trainer: Trainer, tensors: dict[str, Tensor], step: int) -> None:
     state = part("avatar/")
     trainer.avatar.gaussians = Gaussians.empty(state["gaussians.means"].shape[0], state["gaussians.sh"].shape[1])
     trainer.avatar.load_state_dict(state)
-    trainer.avatar.forget_features()
+    trainer.avatar.to(trainer.device).forget_features()
     trainer.poses.load_state_dict(part("poses/"))
     trainer.optimizer = NamedAdam(*trainer.parameters())
     trainer.optimizer.load_state_tensors(part("adam/"))
-    trainer.pull = PullStatistics(len(trainer.avatar.gaussians))
-    trainer.pull.total, trainer.pull.seen = tensors["pull/total"], tensors["pull/seen"]
+    trainer.pull = PullStatistics(len(trainer.avatar.gaussians), trainer.device)
+    trainer.pull.total.copy_(tensors["pull/total"])
+    trainer.pull.seen.copy_(tensors["pull/seen"])
     trainer.step = step

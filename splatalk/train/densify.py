@@ -22,8 +22,8 @@ SPLIT_PIXELS = 2.5
 class PullStatistics:
     """Mean screen-space gradient of each Gaussian since the last round."""
 
-    def __init__(self, n: int) -> None:
-        self.total, self.seen = torch.zeros(n), torch.zeros(n)
+    def __init__(self, n: int, device: torch.device) -> None:
+        self.total, self.seen = torch.zeros(n, device=device), torch.zeros(n, device=device)
 
     def add(self, gradient: Tensor, visible: Tensor) -> None:
         """``gradient`` (N,) norm of the 2D mean's gradient, ``visible`` (N,) bool."""
@@ -50,6 +50,7 @@ def densify(
         budget: most Gaussians there may be.
         share: most that one round adds, as a share of those present.
         pixel: metres that one pixel covers at the person's distance.
+        generator: on the CPU, so that the same seed grows alike on every device.
     """
     with torch.no_grad():
         opacity = gaussians.opacity_logits.sigmoid()
@@ -60,7 +61,7 @@ def densify(
         grown = keep[strength.topk(max(room, 0)).indices]
         split = size[grown] > SPLIT_PIXELS * pixel
         child = {n: getattr(gaussians, n)[grown].clone() for n in PARAMETERS}
-        noise = torch.randn((len(grown), 3), generator=generator) * size[grown, None]
+        noise = torch.randn((len(grown), 3), generator=generator).to(size.device) * size[grown, None]
         child["means"] += noise * torch.where(split, 0.7, 0.2)[:, None]
         child["log_scales"] -= torch.where(split, math.log(1.6), 0.0)[:, None]
         gaussians.log_scales[grown] -= torch.where(split, math.log(1.6), 0.0)[:, None]

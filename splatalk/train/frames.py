@@ -41,10 +41,15 @@ class FrameSampler:
 
 
 class FrameReader:
-    """Targets read by a thread a few steps ahead. Memory does not grow with the recording."""
+    """Targets read by a thread a few steps ahead. Memory does not grow with the recording.
 
-    def __init__(self, capture: Capture, pick: Callable[[int], int]) -> None:
-        self.capture, self.pick = capture, pick
+    Args:
+        pick: step to frame.
+        device: where the targets are wanted.
+    """
+
+    def __init__(self, capture: Capture, pick: Callable[[int], int], device: torch.device) -> None:
+        self.capture, self.pick, self.device = capture, pick, device
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="frames")
         self.waiting: dict[int, Future[tuple[int, Target]]] = {}
 
@@ -55,14 +60,16 @@ class FrameReader:
                 self.waiting[ahead] = self.pool.submit(self._read, ahead)
         for stale in [s for s in self.waiting if s < step]:
             del self.waiting[stale]
-        return self.waiting.pop(step).result()
+        frame, target = self.waiting.pop(step).result()
+        return frame, target.to(self.device)
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
 
     def _read(self, step: int) -> tuple[int, Target]:
         frame = self.pick(step)
-        return frame, read_target(self.capture, frame)
+        target = read_target(self.capture, frame)
+        return frame, target.pinned() if self.device.type == "cuda" else target
 
 
 def read_target(capture: Capture, frame: int) -> Target:

@@ -42,10 +42,18 @@ class Target:
     face_box: tuple[int, int, int, int]
     mouth_box: tuple[int, int, int, int]
 
+    def pinned(self) -> Target:
+        """In page-locked memory, from which a GPU copies while the CPU goes on."""
+        return dataclasses.replace(self, image=self.image.pin_memory(), matte=self.matte.pin_memory())
+
+    def to(self, device: torch.device) -> Target:
+        image, matte = (t.to(device, non_blocking=True) for t in (self.image, self.matte))
+        return dataclasses.replace(self, image=image, matte=matte)
+
 
 def photometric(image: Tensor, target: Target, weights: LossWeights) -> Tensor:
     """L1 and SSIM over the frame, and L1 again over the face and over the mouth."""
-    emphasis = torch.full(image.shape[:2], weights.l1)
+    emphasis = torch.full(image.shape[:2], weights.l1, device=image.device)
     for weight, box in ((weights.face, target.face_box), (weights.mouth, target.mouth_box)):
         x0, y0, x1, y1 = box
         # The root lies between a term per pixel and a term per box, whatever the size of the face in the picture.
@@ -69,11 +77,12 @@ class PatchPerceptual:
 
     Args:
         side: edge of the patch, pixels.
+        device: where the pictures are.
     """
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, device: torch.device) -> None:
         self.side = max(side, MIN_SIDE)
-        self.metric = Lpips()
+        self.metric = Lpips().to(device)
 
     def __call__(self, image: Tensor, target: Target, where: tuple[float, float], anywhere: bool) -> Tensor:
         """``where`` (0..1, 0..1) places the patch's centre inside the face box, or ``anywhere`` in the picture."""

@@ -71,6 +71,11 @@ class NamedAdam:
         """The reverse of ``state_tensors``."""
         for group in self.adam.param_groups:
             prefix = f"{group['name']}/"
-            state = {k.removeprefix(prefix): v.clone() for k, v in tensors.items() if k.startswith(prefix)}
+            parameter = group["params"][0]
+            state = {
+                k.removeprefix(prefix): v.to(parameter.device, copy=True)
+                for k, v in tensors.items()
+                if k.startswith(prefix)
+            }
             if state:
-                self.adam.state[group["params"][0]] = state
+                self.adam.state[parameter] = state

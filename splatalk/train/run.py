@@ -31,6 +31,7 @@ from splatalk.render.rasterize import rasterize
 from splatalk.speech import speech_windows
 from splatalk.speech.features import n_visemes
 from splatalk.train import checkpoint
+from splatalk.train.device import choose
 from splatalk.train.frames import mean_face
 from splatalk.train.initialise import initialise
 from splatalk.train.live import fit_live
@@ -47,6 +48,7 @@ def train(
     seed: int = 0,
     resume: bool = True,
     work: Path,
+    device: str = "auto",
     on_log: Callable[[dict[str, Any]], None] | None = None,
     watch: Callable[[Trainer, StepReport], None] | None = None,
 ) -> Avatar:
@@ -56,15 +58,19 @@ def train(
         out: the ``.avatar`` file.
         resume: go on from a checkpoint in ``work`` if it is of the same capture, preset and seed.
         work: folder for the checkpoint, ``log.jsonl`` and ``preview.jpg``.
+        device: ``auto``, ``cpu`` or ``cuda``, see ``train.device``.
         on_log: called with a dictionary of figures every ``LOG_EVERY`` steps.
         watch: called after every step; may draw, must not change anything.
 
+    Returns:
+        the avatar, on the CPU.
+
     Raises:
-        UserError: a file cannot be written, or a model file cannot be had.
+        UserError: a file cannot be written, or a model file cannot be had. BackendError: the device cannot be used.
     """
     began = time.perf_counter()
     work.mkdir(parents=True, exist_ok=True)
-    trainer = build(capture, preset, seed)
+    trainer = build(capture, preset, seed, choose(device))
     trainer.avatar.meta["name"] = out.stem
     identity = {"preset": preset.to_json(), "seed": seed, "capture": _fingerprint(capture)}
     if resume and checkpoint.restore(trainer, work / "checkpoint.safetensors", identity):
@@ -86,14 +92,14 @@ def train(
                 checkpoint.save(trainer, work / "checkpoint.safetensors", identity)
             if trainer.step % preset.preview_every == 0 or trainer.step == trainer.total:
                 write_preview(trainer, work / "preview.jpg")
-    avatar = trainer.avatar.eval().requires_grad_(False)
+    avatar = trainer.avatar.cpu().eval().requires_grad_(False)
     avatar.set_live_encoder(fit_live(avatar, capture, seed))
     avatar.meta["training"] |= {"seconds": round(time.perf_counter() - began, 1), "steps": trainer.step}
     avatar_file.save(avatar, out)
     return avatar
 
 
-def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
+def build(capture: Capture, preset: Preset, seed: int, device: torch.device) -> Trainer:
     """A trainer at step 0: speech encoder fitted to the tracked mouth, Gaussians in place, network fresh."""
     torch.manual_seed(seed)
     tracks, frames = capture.tracks, capture.train_frames()
@@ -121,7 +127,7 @@ def build(capture: Capture, preset: Preset, seed: int) -> Trainer:
         camera=capture.camera, rest_head=tracks.head_pose[ref], rest_torso=tracks.torso_pose[ref],
         plate=capture.plate, manner=_manner(performance, frames), meta=_meta(capture, preset, seed),
     )  # fmt: skip
-    return Trainer(avatar, capture, performance, preset, seed)
+    return Trainer(avatar, capture, performance, preset, seed, device)
 
 
 def draw_frame(trainer: Trainer, frame: int) -> np.ndarray:

@@ -70,20 +70,22 @@ class Trainer:
         performance: the recording's controls.
         preset: how long, how large.
         seed: every random choice follows from it and from the step.
+        device: where pictures are drawn and the avatar learns; poses, which are a few numbers, stay on the CPU.
     """
 
     def __init__(
-        self, avatar: Avatar, capture: Capture, performance: Performance, preset: Preset, seed: int
-    ) -> None:
-        self.avatar, self.capture, self.performance = avatar, capture, performance
-        self.preset, self.seed, self.step = preset, seed, 0
+        self, avatar: Avatar, capture: Capture, performance: Performance, preset: Preset, seed: int,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self.avatar, self.capture, self.performance = avatar.to(device), capture, performance
+        self.preset, self.seed, self.step, self.device = preset, seed, 0, device
         self.weights = LossWeights()
-        self.plate = torch.from_numpy(np.ascontiguousarray(avatar.plate)).float() / 255.0
+        self.plate = (torch.from_numpy(np.ascontiguousarray(avatar.plate)).float() / 255.0).to(device)
         self.pixel = float(np.median(capture.tracks.head_pose[:, 2, 3])) / capture.camera.fx
-        self.perceptual = PatchPerceptual(preset.patch)
+        self.perceptual = PatchPerceptual(preset.patch, device)
         self.sampler = FrameSampler(capture, seed)
-        self.reader = FrameReader(capture, self.sampler.pick)
-        self.pull = PullStatistics(len(avatar.gaussians))
+        self.reader = FrameReader(capture, self.sampler.pick, device)
+        self.pull = PullStatistics(len(avatar.gaussians), device)
         self.poses = PoseRefinement(
             avatar.pose_inputs(performance), pose_spacing(self.total, len(self.sampler.frames))
         )
@@ -150,10 +152,9 @@ class Trainer:
         drawn = rasterize(splats, self.capture.camera, self.plate)
         loss = photometric(drawn.image, target, self.weights)
         difference = drawn.image.detach() - target.image
-        l1 = difference.abs().mean().item()
-        psnr = -10.0 * math.log10(max(difference.square().mean().item(), 1e-10))
+        l1, squared = difference.abs().mean(), difference.square().mean()
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
-        loss = loss + self.weights.poses * self.poses.size(frame)
+        loss = loss + self.weights.poses * self.poses.size(frame).to(self.device)
         if motion.values is not None:
             loss = loss + self.weights.offsets * offset_size(motion.values)
             loss = loss + self._perceptual(drawn.image, target)
@@ -162,7 +163,10 @@ class Trainer:
         self.optimizer.step(self._progress(), self._active(stage))
         self.step += 1
         self._maybe_densify()
-        return StepReport(self.step - 1, stage, loss.item(), l1, psnr, self.avatar.n_gaussians)
+        # The only time that a step waits for a GPU.
+        told, l1_told, squared_told = torch.stack((loss.detach(), l1, squared)).tolist()
+        psnr = -10.0 * math.log10(max(squared_told, 1e-10))
+        return StepReport(self.step - 1, stage, told, l1_told, psnr, self.avatar.n_gaussians)
 
     def _active(self, stage: str):
         refining = self.step >= POSES_FROM
@@ -194,7 +198,8 @@ class Trainer:
         tokens = self.avatar.tokens(controls)
         for name, amount in TOKEN_NOISE.items():
             value = getattr(tokens, name)
-            setattr(tokens, name, value + amount * torch.from_numpy(rng.standard_normal(value.shape[0])).float())
+            noise = torch.from_numpy(rng.standard_normal(value.shape[0])).float().to(self.device)
+            setattr(tokens, name, value + amount * noise)
         return tokens
 
     def _perceptual(self, image: Tensor, target: Target) -> Tensor | float:
@@ -214,7 +219,7 @@ class Trainer:
             self.avatar.gaussians, self.optimizer, self.pull,
             budget=p.max_gaussians, share=p.densify_share, pixel=self.pixel, generator=generator,
         )  # fmt: skip
-        self.pull = PullStatistics(len(self.avatar.gaussians))
+        self.pull = PullStatistics(len(self.avatar.gaussians), self.device)
 
 
 def _rate(prefix: str, name: str) -> Rate:

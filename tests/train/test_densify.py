@@ -30,7 +30,7 @@ def grow(gaussians, optimizer, pull, budget=60, share=0.5):
 
 def test_the_hardest_pulled_get_children_that_inherit():
     gaussians, optimizer = scene()
-    pull = PullStatistics(40)
+    pull = PullStatistics(40, torch.device("cpu"))
     strength = torch.zeros(40)
     strength[[3, 7, 12]] = torch.tensor([1.0, 3.0, 2.0])
     pull.add(strength, torch.ones(40, dtype=torch.bool))
@@ -47,7 +47,7 @@ def test_transparent_ones_go_and_the_budget_holds():
     gaussians, optimizer = scene()
     with torch.no_grad():
         gaussians.opacity_logits[:10] = -9.0
-    pull = PullStatistics(40)
+    pull = PullStatistics(40, torch.device("cpu"))
     pull.add(torch.ones(40), torch.ones(40, dtype=torch.bool))
     grow(gaussians, optimizer, pull, budget=35, share=1.0)
     assert len(gaussians) == 35
@@ -57,5 +57,5 @@ def test_transparent_ones_go_and_the_budget_holds():
 def test_nothing_grows_that_was_never_seen():
     gaussians, optimizer = scene()
     before = gaussians.means.detach().clone()
-    grow(gaussians, optimizer, PullStatistics(40), budget=60)
+    grow(gaussians, optimizer, PullStatistics(40, torch.device("cpu")), budget=60)
     assert torch.equal(gaussians.means, before) and len(gaussians) == 40

@@ -1,4 +1,4 @@
-"""The hash triplane on CUDA. What it computes is in ``splatalk.kernels.hash_triplane``, its plain torch twin there too."""
+"""The hash triplane on CUDA; its specification and plain torch twin are in ``splatalk.kernels.hash_triplane``."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class TokenWeights:
         embed1, bias1: (5, inputs, 64) and (5, 64), first layer of the five tokens made of conditioning.
         embed2, bias2: (5, 64, 64) and (5, 64), second layer.
         constant: (2, 64) null token, and the token that stands for no speech.
-        fold, fold_bias: (64, 64 + 64 heads) and its bias: token to key in units of log2 e, then to the value of each head.
+        fold, fold_bias: (64, 64 + 64 heads) and its bias: token to key in units of log2 e, then to each head's value.
         rig, rig_offset: (inputs, 1434) and (1434,), conditioning to the displacement of 478 landmarks, metres.
     """
 
@@ -122,19 +122,16 @@ class Playback:
     def posed(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Means (N, 3), quats (N, 4), scales (N, 3), opacities (N,), SH (N, K, 3) in the world, the avatar's order."""
         g = self._tensors[1]
-        splats = tuple(
-            torch.empty_like(t) for t in (g.means, g.quats, g.log_scales, g.opacity_logits, g.colors)
-        )
-        self._run(1, 1, 0, 0, tuple(address(t) for t in splats))
-        return splats
+        like = (g.means, g.quats, g.log_scales, g.opacity_logits, g.colors)
+        means, quats, scales, opacities, sh = (torch.empty_like(t) for t in like)
+        self._run(1, 1, 0, 0, tuple(address(t) for t in (means, quats, scales, opacities, sh)))
+        return means, quats, scales, opacities, sh
 
     def _run(self, width: int, height: int, screen: int, depths: int, splats: tuple[int, ...]) -> None:
         frame = (address(self.frame), address(self._keys), address(self._values), address(self._surface))
         stream = stream_of(self.frame)
         self._kernels.encode_frame(self._model, *frame, stream)
-        self._kernels.pose_frame(
-            self._model, self._gaussians, *frame, width, height, screen, depths, splats, stream
-        )
+        self._kernels.pose_frame(self._model, self._gaussians, *frame, width, height, screen, depths, splats, stream)
 
 
 def frame_header(

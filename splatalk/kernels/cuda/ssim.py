@@ -1,4 +1,4 @@
-"""Structural similarity on CUDA. What it computes is in ``splatalk.kernels.ssim``, its plain torch twin there too.
+"""Structural similarity on CUDA; its specification and plain torch twin are in ``splatalk.kernels.ssim``.
 
 Nothing waits for the GPU: sums stay on the device, and the gradient that comes in is read there.
 """
