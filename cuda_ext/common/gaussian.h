@@ -40,7 +40,7 @@ struct alignas(64) Screen {
     float radius;                  // px, larger half extent of that ellipse; 0 when not drawn
     uint32_t first_pair;           // index of its first Gaussian-tile pair, pairs of a Gaussian being row major
     uint16_t tile_x0, tile_x1, tile_y0, tile_y1;  // half-open range of tiles
-    float padding;
+    uint32_t pairs;                // how many pairs; counted by the CUDA lists, which leave out tiles of the range it misses
 };
 static_assert(sizeof(Screen) == 64, "one cache line");
 
@@ -118,7 +118,7 @@ SPLATALK_FN float project(const View& view, const float* mean, const float* quat
     out.log2_opacity = log2_opacity;
     out.red = color[0], out.green = color[1], out.blue = color[2];
     out.first_pair = 0;
-    out.padding = 0;
+    out.pairs = 0;
     out.radius = out.half_height = 0;
     out.tile_x0 = out.tile_x1 = out.tile_y0 = out.tile_y1 = 0;
     // Sums are finite only when every term is, and comparisons with NaN are false.

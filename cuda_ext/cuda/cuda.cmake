@@ -4,7 +4,7 @@
 # A missing, broken or old nvcc costs a message, never the installation. Switches (CMake, or the environment variable of
 # the same name): SPLATALK_CUDA=OFF builds no _cuda; SPLATALK_CUDA_ARCHITECTURES="90" or "native" replaces the list below.
 
-set(CUDA_KERNELS runtime raster_lists raster_forward raster_backward hash_triplane ssim playback_frame playback_pose)      # cuda/NAME.cu
+set(CUDA_KERNELS runtime raster_lists raster_sort raster_forward raster_backward hash_triplane ssim playback_frame playback_pose)      # cuda/NAME.cu
 set(CUDA_BINDINGS cuda_module cuda_raster cuda_avatar)                                  # bindings/NAME.cpp
 set(CUDA_DEFAULT_ARCHITECTURES 80 86 89 90 120)                             # the last one also as PTX, for later devices
 
@@ -28,7 +28,7 @@ foreach(kernel ${CUDA_KERNELS})
 endforeach()
 nanobind_add_module(_cuda_host NOMINSIZE ${CUDA_BINDING_FILES} ${HOST_KERNELS})
 target_compile_definitions(_cuda_host PRIVATE SPLATALK_CUDA_ON_HOST SPLATALK_CUDA_MODULE=_cuda_host SPLATALK_CUDA_ARCHITECTURES="host")
-target_compile_options(_cuda_host PRIVATE -Wall -Wextra -Wno-unused-function -O2 -ffp-contract=off -fno-math-errno)
+target_compile_options(_cuda_host PRIVATE -Wall -Wextra -Wno-unused-function -Wno-unknown-pragmas -O2 -ffp-contract=off -fno-math-errno)
 install(TARGETS _cuda_host LIBRARY DESTINATION splatalk/kernels)
 
 # --- _cuda

@@ -40,7 +40,7 @@
 #define __align__(n) alignas(n)
 #define __syncthreads() splatalk::shim::sync_threads(__FILE__, __LINE__)
 #define SPLATALK_SITE splatalk::shim::Site{__FILE__, __LINE__}
-#define __syncwarp(...) splatalk::shim::sync_warp(SPLATALK_SITE, ##__VA_ARGS__)
+#define __syncwarp(...) splatalk::shim::WarpBarrier{SPLATALK_SITE}(__VA_ARGS__)
 #define __ballot_sync(mask, predicate) splatalk::shim::ballot(SPLATALK_SITE, mask, predicate)
 #define __any_sync(mask, predicate) splatalk::shim::any(SPLATALK_SITE, mask, predicate)
 #define __all_sync(mask, predicate) splatalk::shim::all(SPLATALK_SITE, mask, predicate)
@@ -109,7 +109,10 @@ template <class T> T from_bits(uint64_t bits) {
     return value;
 }
 
-inline void sync_warp(Site site, unsigned mask = 0xffffffffu) { exchange(site, "__syncwarp", mask, 0); }
+struct WarpBarrier {
+    Site site;
+    void operator()(unsigned mask = 0xffffffffu) const { exchange(site, "__syncwarp", mask, 0); }
+};
 
 inline unsigned ballot(Site site, unsigned mask, int predicate) {
     const Exchange all = exchange(site, "__ballot_sync", mask, predicate != 0);

@@ -105,15 +105,13 @@ def rasterize_cpu(
     n = same_length(means=means, quats=quats, scales=scales, opacities=opacities, colors=colors)
     if not (0 < width <= 65536 and 0 < height <= 65536):
         raise ValueError(f"the image must be 1 to 65536 pixels wide and high, got {width}x{height}")
-    view = _view(viewmat)
+    view = view_matrix(viewmat)
     if background is None:
         background = torch.zeros(3)
     plate = isinstance(background, Tensor) and background.ndim == 3
     background = checked("background", background, (height, width, 3) if plate else (3,))
-    if means2d_grad is not None and (
-        tuple(means2d_grad.shape) != (n, 2) or means2d_grad.dtype != torch.float32 or not means2d_grad.is_contiguous()
-    ):
-        raise ValueError(f"means2d_grad must be contiguous float32 of shape ({n}, 2)")
+    if means2d_grad is not None:
+        check_means2d_grad(means2d_grad, n, means.device)
     if native() is None:
         return rasterize_reference(
             means, quats, scales, opacities, colors, torch.from_numpy(view), intrinsics, width, height, background,
@@ -124,7 +122,19 @@ def rasterize_cpu(
     return _Rasterize.apply(means, quats, scales, opacities, colors, background, setting)
 
 
-def _view(viewmat: Tensor | np.ndarray) -> np.ndarray:
+def check_means2d_grad(value: Tensor, n: int, device: torch.device) -> None:
+    """Raises ValueError unless kernels can write N screen gradients into it."""
+    fits = tuple(value.shape) == (n, 2) and value.dtype == torch.float32 and value.is_contiguous()
+    if not fits or value.device != device:
+        raise ValueError(f"means2d_grad must be contiguous float32 of shape ({n}, 2) on {device}")
+
+
+def view_matrix(viewmat: Tensor | np.ndarray) -> np.ndarray:
+    """(4, 4) float32 world-to-camera in host memory.
+
+    Raises:
+        ValueError: another shape, or a gradient is wanted.
+    """
     if isinstance(viewmat, Tensor):
         if viewmat.requires_grad:
             raise ValueError("viewmat has no gradient here: move the Gaussians instead of the camera")

@@ -157,6 +157,17 @@ void shuffle_mismatch() {
     SPLATALK_LAUNCH(divergent_shuffle, 1, 32, 0, nullptr, x);
 }
 
+__global__ void branching_shuffle(int* x) {
+    if (threadIdx.x % 2)
+        x[threadIdx.x] = __shfl_sync(kFullWarp, 1, 0);
+    else
+        x[threadIdx.x] = __shfl_sync(kFullWarp, 2, 0);
+}
+void warp_mismatch() {
+    int x[32];
+    SPLATALK_LAUNCH(branching_shuffle, 1, 32, 0, nullptr, x);
+}
+
 __global__ void beyond(int i) {
     SPLATALK_SHARED(float, row, 32);
     row[threadIdx.x + i] = 0;
@@ -197,7 +208,8 @@ struct Case {
 const Case kCases[] = {
     {"barrier", barrier}, {"missing_barrier", missing_barrier}, {"warps", warps}, {"partial_warps", partial_warps},
     {"atomics", atomics}, {"dynamic_memory", dynamic_memory}, {"early_return", early_return},
-    {"barrier_mismatch", barrier_mismatch}, {"shuffle_mismatch", shuffle_mismatch}, {"out_of_range", out_of_range},
+    {"barrier_mismatch", barrier_mismatch}, {"shuffle_mismatch", shuffle_mismatch},
+    {"warp_mismatch", warp_mismatch}, {"out_of_range", out_of_range},
     {"unwritten", unwritten}, {"deep_stack", deep_stack},
 };
 
