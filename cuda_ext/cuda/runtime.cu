@@ -10,6 +10,8 @@
 namespace splatalk {
 namespace {
 
+__global__ void nothing() {}
+
 void require(cudaError_t result, const char* what) {
     if (result == cudaSuccess) return;
     throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(result));
@@ -34,7 +36,11 @@ std::string device_problem() {
         cudaGetLastError();  // forgotten: the next launch is not to blame
         return cudaGetErrorString(result);
     }
-    return count > 0 ? "" : "no CUDA device";
+    if (count == 0) return "no CUDA device";
+    cudaFuncAttributes attributes;
+    const cudaError_t loaded = cudaFuncGetAttributes(&attributes, nothing);  // is there code for this device?
+    cudaGetLastError();
+    return loaded == cudaSuccess ? "" : cudaGetErrorString(loaded);
 }
 
 }  // namespace splatalk

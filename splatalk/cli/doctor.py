@@ -152,6 +152,24 @@ def _kernels() -> Iterator[Finding]:
         yield Finding("backends", "compiled kernels", "absent", f"{kernels.native_error()}; everything is slower", fix)
 
 
+def _cuda_kernels() -> Iterator[Finding]:
+    from splatalk.kernels import cuda
+
+    nvcc = shutil.which("nvcc")
+    here = f"nvcc is here: {nvcc}" if nvcc else "no nvcc here"
+    missing = cuda.build_problem()
+    if missing is not None:
+        fix = "Only for NVIDIA GPUs: put nvcc (CUDA 12.8 or newer) on the PATH and install splatalk again."
+        yield Finding("backends", "CUDA kernels", "absent", f"{missing}; {here}", fix)
+        return
+    built = f"built for compute capabilities {cuda.architectures()}; {here}"
+    trouble = cuda.problem()
+    if trouble is not None:
+        yield Finding("backends", "CUDA kernels", "absent", f"{built}; no usable GPU: {trouble}")
+    else:
+        yield Finding("backends", "CUDA kernels", "ok", built)
+
+
 def _backends() -> Iterator[Finding]:
     from splatalk.render import backends
 
@@ -192,7 +210,7 @@ def _optional() -> Iterator[Finding]:
             )
 
 
-CHECKS = (_machine, _torch, _packages, _mediapipe, _codecs, _kernels, _backends, _assets, _optional)
+CHECKS = (_machine, _torch, _packages, _mediapipe, _codecs, _kernels, _cuda_kernels, _backends, _assets, _optional)
 
 
 def _brief(error: BaseException) -> str:

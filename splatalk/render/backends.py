@@ -9,13 +9,14 @@ import torch
 
 from splatalk import kernels
 from splatalk.errors import BackendError
+from splatalk.kernels import cuda
 
 NAMES = ("torch", "cpu", "gsplat", "cuda")
 
 _HINTS = {
     "cpu": "Install a C++ compiler (GCC 12 or Clang 13, or newer), then reinstall splatalk; or use the torch backend.",
     "gsplat": "Install a CUDA build of torch and `splatalk[gpu]` where there is an NVIDIA GPU; or use the cpu backend.",
-    "cuda": "Use gsplat on a GPU, or the cpu backend.",
+    "cuda": "Where there is an NVIDIA GPU, put nvcc (CUDA 12.8 or newer) on the PATH and reinstall splatalk; or use cpu.",
 }
 
 
@@ -36,7 +37,7 @@ def _problem(name: str) -> str | None:
         return kernels.native_error()
     if name == "gsplat":
         return _gsplat_problem()
-    return "splatalk's own CUDA kernels are not part of this release"
+    return cuda.problem()
 
 
 def available() -> dict[str, str]:
@@ -55,20 +56,23 @@ def _describe(name: str) -> str:
         return f"compiled kernels, instruction set {level}, {torch.get_num_threads()} threads"
     if name == "gsplat":
         return f"gsplat on {torch.cuda.get_device_name()}"
+    if name == "cuda":
+        return f"splatalk's own kernels on {torch.cuda.get_device_name()}"
     return "plain torch, the slow reference"
 
 
 def choose(name: str = "auto", device: torch.device | str = "cpu") -> str:
     """The backend to use: the one named, or for ``auto`` the fastest for tensors on ``device``.
 
-    Tensors on a GPU are drawn where they are (gsplat, else torch); tensors on the CPU by the cpu backend, else torch.
+    Tensors on a GPU are drawn where they are, by gsplat, else cuda, else torch (gsplat comes first until the own kernels
+    have been measured against it on a GPU); tensors on the CPU by the cpu backend, else torch.
 
     Raises:
         BackendError: no such backend, or it cannot run on this machine.
     """
     if name == "auto":
-        fast = "gsplat" if torch.device(device).type == "cuda" else "cpu"
-        return fast if _problem(fast) is None else "torch"
+        fast = ("gsplat", "cuda") if torch.device(device).type == "cuda" else ("cpu",)
+        return next((candidate for candidate in fast if _problem(candidate) is None), "torch")
     if name not in NAMES:
         raise BackendError(f"There is no backend called {name!r}.", f"Choose auto or one of {', '.join(NAMES)}.")
     problem = _problem(name)

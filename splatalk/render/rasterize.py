@@ -11,6 +11,7 @@ from splatalk.kernels.raster import rasterize_cpu
 from splatalk.kernels.raster_reference import rasterize_reference
 from splatalk.render import backends
 from splatalk.render.camera import Camera
+from splatalk.render.cuda_adapter import rasterize_on_gpu
 from splatalk.render.gsplat_adapter import rasterize_gsplat
 from splatalk.render.sh import sh_to_color
 from splatalk.render.splats import Splats
@@ -36,7 +37,7 @@ class Rendered:
     backend: str
 
 
-_DRAW = {"torch": rasterize_reference, "cpu": rasterize_cpu, "gsplat": rasterize_gsplat}
+_DRAW = {"torch": rasterize_reference, "cpu": rasterize_cpu, "gsplat": rasterize_gsplat, "cuda": rasterize_on_gpu}
 
 
 def rasterize(splats: Splats, camera: Camera, background: Tensor | None = None, backend: str = "auto") -> Rendered:

@@ -1,9 +1,9 @@
 """splatalk's own CUDA kernels.
 
-Two modules are compiled from the same sources: ``_cuda`` by nvcc, and ``_cuda_host``, which runs every kernel on the CPU,
-thread by thread (cuda_ext/cuda/host_shim.h), for tests on machines without a GPU. Functions here take tensors on either
-device and hand addresses to the module that belongs to it. ``_cuda_host`` is thousands of times slower than a GPU:
-nothing but tests uses it.
+Two modules are compiled from the same sources: ``_cuda`` by nvcc, and ``_cuda_host``, which runs every kernel on the
+CPU, thread by thread (cuda_ext/cuda/host_shim.h), for tests on machines without a GPU. Functions here take tensors on
+either device and hand addresses to the module that belongs to it. ``_cuda_host`` is thousands of times slower than a
+GPU: nothing but tests uses it.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 The mathematics is documented, step by step, in `splatalk.kernels.raster_reference`, the design of the kernels in
 cuda_ext/cuda/raster.h. The same input gives the same bits, forward and backward.
 
-The number of Gaussian-tile pairs is only known on the GPU. Buffers have room for `PairBudget.capacity` of them; when that
-was too little, nothing but the background is drawn and the budget learns it. By default every picture is checked, which
-makes the CPU wait for it, and drawn again with more room. A budget with ``deferred`` set leaves the check to its owner
-(`PairBudget.settle`), so that nothing waits; while a CUDA graph is captured this is the only way.
+The number of Gaussian-tile pairs is only known on the GPU. Buffers have room for `PairBudget.capacity` of them; when
+that was too little, nothing but the background is drawn and the budget learns it. By default every picture is checked,
+which makes the CPU wait for it, and drawn again with more room. A budget with ``deferred`` set leaves the check to its
+owner (`PairBudget.settle`), so that nothing waits; while a CUDA graph is captured this is the only way.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ import torch
 
 from splatalk.kernels import cuda
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(cuda.problem() is not None, reason=str(cuda.problem())))]
+ONLY_WITH_A_GPU = pytest.mark.skipif(cuda.problem() is not None, reason=f"NO GPU: {cuda.problem()}")
+DEVICES = ["cpu", pytest.param("cuda", marks=ONLY_WITH_A_GPU)]
 
 
 @pytest.fixture(params=DEVICES)

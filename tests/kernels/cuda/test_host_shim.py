@@ -21,12 +21,14 @@ def run(request, tmp_path_factory):
     """Runs a case of shim_kernels.cu; what it prints."""
     program = tmp_path_factory.mktemp("shim") / "shim_kernels"
     define = ["-DSPLATALK_SHIM_UCONTEXT"] if request.param == "ucontext" else []
-    files = [str(SOURCES / "host_shim.cpp"), str(SOURCES / "host_fiber.cpp"), "-x", "c++", str(HERE / "shim_kernels.cu")]
+    files = [*(str(SOURCES / name) for name in ("host_shim.cpp", "host_fiber.cpp")), "-x", "c++"]
+    files.append(str(HERE / "shim_kernels.cu"))
     assert COMPILER is not None
     subprocess.run([COMPILER, "-std=c++17", "-O0", *define, f"-I{SOURCES}", *files, "-o", str(program)], check=True)
 
     def run(case: str, order: int = 0) -> str:
-        result = subprocess.run([str(program), case, str(order)], capture_output=True, text=True, timeout=20, check=True)
+        command = [str(program), case, str(order)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
         return result.stdout.strip()
 
     return run

@@ -18,7 +18,7 @@ def on(device, arguments):
 
 
 def both(scene, device, seed: int = 1, budget: PairBudget | None = None):
-    """(outputs, gradients) of the kernels in float32 and of the twin in float64, same upstream gradients, on the CPU."""
+    """(outputs, gradients) of the kernels in float32 and of the twin in float64, for the same upstream gradients."""
     generator = torch.Generator().manual_seed(seed)
     d_image = torch.randn(scene.height, scene.width, 3, generator=generator)
     d_alpha = torch.randn(scene.height, scene.width, generator=generator)
@@ -67,7 +67,7 @@ def test_opaque_stacks_end_at_the_same_gaussian(device):
 
 
 def test_gaussians_that_cover_the_picture_and_needles(device):
-    """The sums of a Gaussian with many tiles take another path, and needles cross tiles that their box does not show."""
+    """A Gaussian with many tiles is summed by a whole warp; needles miss most tiles of their box."""
     scene = blob(40, 150, 140, 6)
     scene.gaussians["scales"][:6] *= 30
     scene.gaussians["scales"][6:] *= torch.tensor([12.0, 0.05, 0.05])
@@ -101,7 +101,10 @@ def test_image_gradient_alone_and_alpha_gradient_alone(device):
     scene = blob(60, 20, 20, 7)
     for pick in (0, 1):
         values = []
-        for draw, dtype, where in ((rasterize_cuda, torch.float32, device), (rasterize_reference, torch.float64, "cpu")):
+        for draw, dtype, where in (
+            (rasterize_cuda, torch.float32, device),
+            (rasterize_reference, torch.float64, "cpu"),
+        ):
             arguments = on(where, scene.arguments(dtype, grad=True))
             draw(**arguments)[pick].square().sum().backward()
             values.append(arguments["opacities"].grad.cpu())
@@ -201,7 +204,7 @@ def test_screens_that_are_there_already(device):
         new_image.data_ptr(), new_alpha.data_ptr(), radii.data_ptr(), first.data_ptr(), 5000, 0, stream,
     )  # fmt: skip
     screens = first[: 100 * module.screen_bytes].clone()
-    depths = first[100 * module.screen_bytes :][: 400].clone()
+    depths = first[100 * module.screen_bytes :][:400].clone()
     most_pairs = torch.zeros(1, dtype=torch.int32, device=device)
     new_image.zero_()
     module.raster_projected(
