@@ -4,9 +4,10 @@
 # A missing, broken or old nvcc costs a message, never the installation. Switches (CMake, or the environment variable of
 # the same name): SPLATALK_CUDA=OFF builds no _cuda; SPLATALK_CUDA_ARCHITECTURES="90" or "native" replaces the list below.
 
-set(CUDA_KERNELS runtime raster_lists raster_sort raster_forward raster_backward hash_triplane ssim playback_frame playback_pose)      # cuda/NAME.cu
-set(CUDA_BINDINGS cuda_module cuda_raster cuda_avatar)                                  # bindings/NAME.cpp
-set(CUDA_DEFAULT_ARCHITECTURES 80 86 89 90 120)                             # the last one also as PTX, for later devices
+set(CUDA_KERNELS runtime raster_lists raster_sort raster_forward raster_backward
+    hash_triplane ssim playback_frame playback_pose)              # cuda/NAME.cu
+set(CUDA_BINDINGS cuda_module cuda_raster cuda_avatar)            # bindings/NAME.cpp
+set(CUDA_DEFAULT_ARCHITECTURES 80 86 89 90 120)                   # the last one also as PTX, for later devices
 
 foreach(option SPLATALK_CUDA SPLATALK_CUDA_ARCHITECTURES)
   if(NOT DEFINED ${option} AND DEFINED ENV{${option}})
@@ -41,6 +42,10 @@ if(NOT CUDAToolkit_FOUND OR NOT CUDAToolkit_NVCC_EXECUTABLE OR NOT TARGET CUDA::
   message(STATUS "CUDA kernels are not built: no CUDA toolkit (nvcc and the static runtime) was found.")
   return()
 endif()
+if(CUDAToolkit_VERSION VERSION_LESS 12.0)
+  message(STATUS "CUDA kernels are not built: nvcc ${CUDAToolkit_VERSION} is too old, 12.0 is needed (12.8 for every architecture).")
+  return()
+endif()
 
 # Of the wanted architectures those that this nvcc knows.
 if(SPLATALK_CUDA_ARCHITECTURES)
@@ -72,7 +77,8 @@ endif()
 set(NVCC_FLAGS -std=c++17 -O3 --threads 2 -ccbin ${CMAKE_CXX_COMPILER} -Xcompiler=-fPIC,-fvisibility=hidden
     -Xcudafe=--diag_suppress=177)  # 177: a static function of a header that one file does not use
 set(probe ${CMAKE_CURRENT_BINARY_DIR}/cuda_probe)
-file(WRITE ${probe}.cu "#include <cstdint>\n#include <stdexcept>\n__global__ void probe(float* x) { x[threadIdx.x] *= 2; }\n")
+file(WRITE ${probe}.cu "#include <functional>\n#include \"${CMAKE_CURRENT_SOURCE_DIR}/cuda/device.h\"\n"
+                       "__global__ void probe(float* x) { x[threadIdx.x] = splatalk::exp2_fast(x[threadIdx.x]); }\n")
 execute_process(COMMAND ${CUDAToolkit_NVCC_EXECUTABLE} ${NVCC_FLAGS} ${CODE_FLAGS} -c ${probe}.cu -o ${probe}.o
                 RESULT_VARIABLE failed OUTPUT_VARIABLE complaint ERROR_VARIABLE complaint)
 if(failed)

@@ -30,7 +30,8 @@ void copy_to_host(void* host, const void* device, size_t bytes, Stream stream) {
 void check_launches(const char* what) { require(cudaGetLastError(), what); }
 
 std::string device_problem() {
-    int count = 0;
+    int driver = 0, count = 0;
+    if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return "no NVIDIA driver";
     const cudaError_t result = cudaGetDeviceCount(&count);
     if (result != cudaSuccess) {
         cudaGetLastError();  // forgotten: the next launch is not to blame
