@@ -52,8 +52,8 @@ def play(
 def drawing(
     avatar: Avatar, camera: Camera, behind: torch.Tensor, backend: str = "auto"
 ) -> Callable[[Controls], np.ndarray]:
-    """How frames are drawn: Controls to (H, W, 3) uint8. With the cuda backend a CUDA graph does it, which ``auto`` takes
-    where it runs.
+    """How frames are drawn: Controls to (H, W, 3) uint8. With the cuda backend, which ``auto`` takes where it runs, one
+    replay of a CUDA graph draws a frame.
 
     Raises:
         BackendError: the backend cannot run here.

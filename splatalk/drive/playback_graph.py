@@ -20,8 +20,8 @@ class PlaybackGraph:
 
     The graph holds ten nodes: tokens, pose and projection, six of the rasterizer and the conversion to bytes. A replay
     allocates nothing and waits for nothing; it runs on the caller's current stream. Poses and the camera belong to the
-    frame's input, so neither needs a new graph. On the CPU the same launches run one by one through the host shim, which
-    is how this is tested without a GPU.
+    frame's input, so neither needs a new graph. On the CPU the same launches run one by one through the host shim, and
+    so they are tested without a GPU.
 
     Args:
         avatar: ``fusible``; later changes to it are not seen.
@@ -94,7 +94,7 @@ class PlaybackGraph:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.stream(stream):
             self._launch()
-            with torch.cuda.graph(graph, stream=stream):
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 self._launch()
         torch.cuda.current_stream(self.image.device).wait_stream(stream)
         self.budget.needed.zero_()

@@ -31,7 +31,7 @@ def save(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
     tensors |= {f"poses/{k}": v for k, v in trainer.poses.state_dict().items()}
     header = {KEY: json.dumps({"step": trainer.step, "identity": identity})}
     with atomic_path(path) as temporary:
-        save_file({k: v.contiguous().clone() for k, v in tensors.items()}, str(temporary), header)
+        save_file({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, str(temporary), header)
 
 
 def restore(trainer: Trainer, path: Path, identity: dict[str, Any]) -> bool:
