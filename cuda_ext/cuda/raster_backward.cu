@@ -91,6 +91,7 @@ __global__ __launch_bounds__(kTileThreads) void backward_kernel(RasterState stat
     int set = 0;
     for (uint32_t first = begin; first < end; first += kWarp, changed_in += kWarpsPerTile, set ^= 1) {
         uint32_t changed[kWarpsPerTile], todo = 0;
+#pragma unroll
         for (int w = 0; w < kWarpsPerTile; ++w) {
             changed[w] = changed_in[w];
             if (w == q.warp) todo = changed[w];
@@ -114,6 +115,7 @@ __global__ __launch_bounds__(kTileThreads) void backward_kernel(RasterState stat
         for (int v = threadIdx.x; v < values; v += kTileThreads) {
             const int j = v / kPairSums;
             float sum = 0;
+#pragma unroll
             for (int w = 0; w < kWarpsPerTile; ++w)
                 if (changed[w] >> j & 1) sum += partial[set * kSet + w * kWarpSums + v];
             const uint32_t pair = (uint32_t)state.lists[first + (uint32_t)j];
