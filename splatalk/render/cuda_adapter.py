@@ -15,13 +15,15 @@ def rasterize_on_gpu(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Like `splatalk.kernels.raster.rasterize_cpu`; results are on the device of ``means``, CUDA or not."""
     home, device = means.device, _cuda_device(means)
-    gaussians = [t.to(device) for t in (means, quats, scales, opacities, colors)]
+    means, quats, scales, opacities, colors = (t.to(device) for t in (means, quats, scales, opacities, colors))
     background = None if background is None else background.to(device)
     there = means2d_grad
     if means2d_grad is not None and means2d_grad.device != device:
         there = torch.zeros_like(means2d_grad, device=device)
-        _carry_home(there, means2d_grad, gaussians[0])
-    drawn = rasterize_cuda(*gaussians, viewmat, intrinsics, width, height, background, there)
+        _carry_home(there, means2d_grad, means)
+    drawn = rasterize_cuda(
+        means, quats, scales, opacities, colors, viewmat, intrinsics, width, height, background, there
+    )
     image, alpha, radii = (t.to(home) for t in drawn)
     return image, alpha, radii
 
