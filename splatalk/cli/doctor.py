@@ -31,7 +31,7 @@ OPTIONAL = {  # import name → what its absence costs, how to get it
         "On a machine with CUDA: pip install 'splatalk[gpu]'",
     ),
     "tinycudann": (
-        "nothing yet: this release looks up its hash planes with its own kernels, also beside a GPU",
+        "little: where splatalk's own CUDA kernels are missing, it looks up hash planes on a GPU from the same tables",
         "Not on the package index: build NVIDIA's tiny-cuda-nn (bindings/torch) on the GPU machine",
     ),
     "lpips": (
