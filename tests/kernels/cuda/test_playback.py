@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from people import controls, person
 from scenes import relative_error
 
+from benchmarks.stand_in import controls, person
 from splatalk.avatar.playback import frame_input, fusible, prepare
 from splatalk.drive.playback_graph import PlaybackGraph
 from splatalk.kernels.raster_reference import project_reference

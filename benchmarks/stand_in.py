@@ -1,9 +1,12 @@
-"""A small avatar with random numbers everywhere, and controls that move all of it."""
+"""Avatars of nobody, with random numbers everywhere, and controls that move all of them: for tests and benchmarks."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig
 from splatalk.avatar.controls import Controls
@@ -17,8 +20,17 @@ from splatalk.render.camera import Camera
 WINDOW, SPEECH_DIM, MOUTH = 17, 60, 12
 
 
-def person(n: int = 300, moving: int = 200, sh: int = 1, speaks: bool = True, **network) -> Avatar:
-    """An avatar whose network moves its Gaussians by millimetres and turns, resizes and recolours them visibly."""
+def person(
+    n: int = 300, moving: int = 200, sh: int = 1, speaks: bool = True, scene: list[Tensor] | None = None, **network: Any
+) -> Avatar:
+    """An avatar whose network moves its Gaussians by millimetres and turns, resizes and recolours them visibly.
+
+    Args:
+        moving: how many of the ``n`` Gaussians the network moves.
+        sh: coefficients per colour.
+        scene: means (n, 3) about the head's origin, quats, scales and opacities in place of a small random cloud.
+        network: switches of ``NetworkConfig``.
+    """
     r, rand = np.random.default_rng(0), torch.Generator().manual_seed(0)
     normal = lambda *shape: torch.randn(*shape, generator=rand)  # noqa: E731
     dynamic = torch.zeros(n, dtype=torch.bool)
@@ -27,6 +39,11 @@ def person(n: int = 300, moving: int = 200, sh: int = 1, speaks: bool = True, **
         0.08 * normal(n, 3), normal(n, 4), 0.5 * normal(n, 3) - 5.0, normal(n), 0.3 * normal(n, sh, 3), 2 * normal(n),
         dynamic, torch.randint(0, 478, (n, 3), generator=rand), torch.rand(n, 3, generator=rand),
     )  # fmt: skip
+    if scene is not None:
+        means, quats, scales, opacities = (t.detach() for t in scene)
+        values = {"means": means, "quats": quats, "log_scales": scales.log(), "opacity_logits": opacities.logit()}
+        for name, value in values.items():
+            getattr(gaussians, name).data.copy_(value)
     rig = FaceRig(MOUTH + 27)
     rig.basis.copy_(1e-3 * normal(*rig.basis.shape))
     rig.offset.copy_(1e-3 * normal(*rig.offset.shape))
