@@ -24,7 +24,7 @@ class Rate:
 
 
 class NamedAdam:
-    """Adam (Kingma & Ba 2015, algorithm 1) with one parameter group a name.
+    """Adam (Kingma & Ba 2015, algorithm 1) over named parameters; those of one rate are updated together.
 
     Args:
         parameters: name to parameter.
@@ -32,46 +32,52 @@ class NamedAdam:
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], rates: dict[str, Rate]) -> None:
-        self.rates = rates
-        groups = [{"params": [p], "name": n, "lr": rates[n].start} for n, p in parameters.items()]
-        self.adam = torch.optim.Adam(groups, lr=1e-3, betas=BETAS, eps=EPS, fused=True)
+        self.parameters = dict(parameters)
+        groups: dict[Rate, list[nn.Parameter]] = {}
+        for name, parameter in parameters.items():
+            groups.setdefault(rates[name], []).append(parameter)
+        self.rates = list(groups)
+        self.adam = torch.optim.Adam(
+            [{"params": members, "lr": rate.start} for rate, members in groups.items()],
+            lr=1e-3, betas=BETAS, eps=EPS, fused=True,
+        )  # fmt: skip
 
     def step(self, progress: float, active: Callable[[str], bool] = lambda _: True) -> None:
         """Update the parameters whose name is ``active`` and that have a gradient; forget all gradients."""
-        for group in self.adam.param_groups:
-            group["lr"] = self.rates[group["name"]].at(progress)
-            if not active(group["name"]):
-                group["params"][0].grad = None
+        for name, parameter in self.parameters.items():
+            if not active(name):
+                parameter.grad = None
+        for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
+            group["lr"] = rate.at(progress)
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
 
     def replace_rows(self, name: str, rows: Tensor, fresh: int, value: Tensor) -> nn.Parameter:
         """Give ``name`` the value ``value``: the moments of ``rows`` stay, ``fresh`` appended rows start at zero."""
-        group = next(g for g in self.adam.param_groups if g["name"] == name)
-        old = group["params"][0]
+        old, new = self.parameters[name], nn.Parameter(value.detach().contiguous())
         state = self.adam.state.pop(old, None)
-        new = nn.Parameter(value.detach().contiguous())
         if state:
             for key in ("exp_avg", "exp_avg_sq"):
                 kept = state[key][rows]
                 state[key] = torch.cat((kept, kept.new_zeros((fresh, *kept.shape[1:]))))
             self.adam.state[new] = state
-        group["params"][0] = new
+        for group in self.adam.param_groups:
+            group["params"] = [new if parameter is old else parameter for parameter in group["params"]]
+        self.parameters[name] = new
         return new
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Moments and step counts by name, for a checkpoint."""
-        tensors = {}
-        for group in self.adam.param_groups:
-            for key, value in self.adam.state.get(group["params"][0], {}).items():
-                tensors[f"{group['name']}/{key}"] = value.detach().clone()
-        return tensors
+        return {
+            f"{name}/{key}": value.detach().clone()
+            for name, parameter in self.parameters.items()
+            for key, value in self.adam.state.get(parameter, {}).items()
+        }
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
         """The reverse of ``state_tensors``."""
-        for group in self.adam.param_groups:
-            prefix = f"{group['name']}/"
-            parameter = group["params"][0]
+        for name, parameter in self.parameters.items():
+            prefix = f"{name}/"
             state = {
                 k.removeprefix(prefix): v.to(parameter.device, copy=True)
                 for k, v in tensors.items()

@@ -39,7 +39,7 @@ def test_the_hardest_pulled_get_children_that_inherit():
     assert gaussians.corners[40:, 0].tolist() == [7, 12, 3]
     assert gaussians.dynamic[40:].tolist() == [False, True, False]
     assert all(getattr(gaussians, k).shape[0] == 43 for k in PARAMETERS)
-    names = {g["name"]: g["params"][0] for g in optimizer.adam.param_groups}
+    names = optimizer.parameters
     assert all(names[f"gaussians/{k}"] is getattr(gaussians, k) for k in PARAMETERS)
 
 

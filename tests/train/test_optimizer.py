@@ -39,6 +39,18 @@ def test_inactive_parameters_stay():
     assert (a != 1).all() and (b == 1).all() and b.grad is None
 
 
+def test_names_of_one_rate_are_updated_together_and_each_by_its_own_gradient():
+    parameters = {name: nn.Parameter(torch.ones(3)) for name in "abc"}
+    rates = {"a": Rate(1e-2, 1e-2), "b": Rate(1e-2, 1e-2), "c": Rate(1e-1, 1e-1)}
+    optimizer = NamedAdam(parameters, rates)
+    assert [len(g["params"]) for g in optimizer.adam.param_groups] == [2, 1]
+    for name, sign in (("a", 1.0), ("b", -1.0), ("c", 1.0)):
+        parameters[name].grad = torch.full((3,), sign)
+    optimizer.step(0.0)
+    moved = [float(parameters[name][0].detach() - 1) for name in "abc"]
+    torch.testing.assert_close(torch.tensor(moved), torch.tensor([-1e-2, 1e-2, -1e-1]))
+
+
 def test_kept_rows_keep_their_moments_and_new_ones_start_fresh():
     a = nn.Parameter(torch.zeros(4, 2))
     optimizer = NamedAdam({"a": a}, {"a": Rate(1e-2, 1e-2)})
