@@ -18,7 +18,7 @@ from splatalk.render.camera import Camera
 class PlaybackGraph:
     """One avatar before one background in one picture size, drawn again and again.
 
-    The graph holds ten nodes: tokens, pose and projection, six of the rasterizer and the conversion to bytes. A replay
+    The graph holds nine nodes: tokens, pose and projection, six of the rasterizer, the conversion to bytes. A replay
     allocates nothing and waits for nothing; it runs on the caller's current stream. Poses and the camera belong to the
     frame's input, so neither needs a new graph. On the CPU the same launches run one by one through the host shim, and
     so they are tested without a GPU.
