@@ -16,7 +16,7 @@ NAMES = ("torch", "cpu", "gsplat", "cuda")
 _HINTS = {
     "cpu": "Install a C++ compiler (GCC 12 or Clang 13, or newer), then reinstall splatalk; or use the torch backend.",
     "gsplat": "Install a CUDA build of torch and `splatalk[gpu]` where there is an NVIDIA GPU; or use the cpu backend.",
-    "cuda": "Where there is an NVIDIA GPU, put nvcc (CUDA 12.8 or newer) on the PATH and reinstall splatalk; or use cpu.",
+    "cuda": "With an NVIDIA GPU: put nvcc (CUDA 12.8 or newer) on the PATH and reinstall splatalk. Else use cpu.",
 }
 
 
@@ -64,8 +64,8 @@ def _describe(name: str) -> str:
 def choose(name: str = "auto", device: torch.device | str = "cpu") -> str:
     """The backend to use: the one named, or for ``auto`` the fastest for tensors on ``device``.
 
-    Tensors on a GPU are drawn where they are, by gsplat, else cuda, else torch (gsplat comes first until the own kernels
-    have been measured against it on a GPU); tensors on the CPU by the cpu backend, else torch.
+    Tensors on a GPU are drawn where they are, by gsplat, else cuda, else torch (gsplat comes first until the own
+    kernels have been measured against it on a GPU); tensors on the CPU by the cpu backend, else torch.
 
     Raises:
         BackendError: no such backend, or it cannot run on this machine.
