@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.common import told
-from benchmarks.cpu import FOCAL, SIDE, head_and_shoulders
+from benchmarks.common import RESULTS, told
+from benchmarks.cpu import FOCAL_SHARE, head_and_shoulders
 from benchmarks.stand_in import controls, person
 from splatalk.avatar.playback import frame_input, prepare
 from splatalk.drive.playback_graph import PlaybackGraph
@@ -41,7 +41,7 @@ from splatalk.render.camera import Camera
 from splatalk.render.gsplat_adapter import rasterize_gsplat
 from splatalk.render.rasterize import rasterize
 
-RESULTS = Path(__file__).parent / "results"
+SIDE = 512
 Function = Callable[[list[Tensor]], Tensor]
 HEAD_DISTANCE = 4.4  # metres, in the scene of benchmarks.cpu
 FRAMES = 400  # one after another, when playback is timed
@@ -90,9 +90,9 @@ class Case:
 
 
 def raster_case(device: torch.device, n: int, side: int) -> Case:
-    scale = side / SIDE
+    focal = side * FOCAL_SHARE
     leaves = [t.detach().to(device) for t in head_and_shoulders(n)]
-    camera = (torch.eye(4), (FOCAL * scale, FOCAL * scale, side / 2, side / 2), side, side)
+    camera = (torch.eye(4), (focal, focal, side / 2, side / 2), side, side)
     behind = torch.full((3,), 0.5, device=device)
     gsplat = device.type == "cuda" and backends.available()["gsplat"].startswith("ready")
     return Case(
@@ -201,7 +201,7 @@ def talking_head(n: int, side: int):
     means, quats, scales, opacities, _ = head_and_shoulders(n)
     means = means.detach() - torch.tensor([0.0, 0.0, HEAD_DISTANCE])
     avatar = person(n, int(0.62 * n), scene=[means, quats, scales, opacities.clamp(0.01, 0.99)])
-    focal = FOCAL * side / SIDE
+    focal = side * FOCAL_SHARE
     return avatar, Camera(side, side, focal, focal, side / 2, side / 2)
 
 

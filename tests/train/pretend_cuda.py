@@ -104,6 +104,8 @@ class _Mode(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func in (torch.Tensor.to, torch.Tensor.cpu, torch.Tensor.cuda):
             return _to(func, *args, **kwargs)
+        if func is torch.Tensor.new_tensor and isinstance(args[0], Pretend):
+            return Pretend(torch.tensor(args[1], dtype=args[0].dtype))
         device = kwargs.get("device")
         if device is None or torch.device(device).type != "cuda" or func is torch.Tensor.device.__get__:
             return func(*args, **kwargs)
