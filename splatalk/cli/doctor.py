@@ -25,6 +25,7 @@ PACKAGES = {  # import name → distribution
     "numpy": "numpy", "cv2": "opencv-python-headless", "librosa": "librosa", "ctranslate2": "ctranslate2",
     "safetensors": "safetensors", "plyfile": "plyfile",
 }  # fmt: skip
+EXPORT_EXTRA = "pip install 'splatalk[export]'"
 OPTIONAL = {  # import name → what its absence costs, how to get it
     "gsplat": (
         "rasterization on NVIDIA GPUs through gsplat; the CPU kernels do the work meanwhile",
@@ -38,6 +39,11 @@ OPTIONAL = {  # import name → what its absence costs, how to get it
         "nothing: LPIPS is measured by splatalk's own equal implementation; the package only cross-checks it",
         "pip install 'splatalk[lpips]', where torchvision matches torch",
     ),
+    "espeakng_loader": ("speaking text with --text", "pip install 'splatalk[text]'"),
+    "pxr": ("export --to usd", EXPORT_EXTRA),
+    "fourdgs": ("export --to 4dgs", EXPORT_EXTRA),
+    "splats4d": ("export --to splat4d", EXPORT_EXTRA),
+    "sounddevice": ("driving by a microphone in a terminal", "pip install sounddevice; on Linux also libportaudio2"),
 }
 
 Status = Literal["ok", "absent", "problem"]
@@ -196,6 +202,18 @@ def _assets() -> Iterator[Finding]:
             yield Finding("model files", name, "absent", f"{size}, not fetched yet", fix)
 
 
+def _player() -> Iterator[Finding]:
+    from splatalk.errors import UserError
+    from splatalk.export.player import bundle
+
+    try:
+        bundle()
+        yield Finding("optional", "browser player", "ok", "built; splatalk view and export --to html work")
+    except UserError as error:
+        detail = f"{error.message.rstrip('.')}; costs splatalk view and export --to html"
+        yield Finding("optional", "browser player", "absent", detail, error.hint)
+
+
 def _optional() -> Iterator[Finding]:
     for module, (cost, fix) in OPTIONAL.items():
         if importlib.util.find_spec(module) is None:
@@ -210,7 +228,10 @@ def _optional() -> Iterator[Finding]:
             )
 
 
-CHECKS = (_machine, _torch, _packages, _mediapipe, _codecs, _kernels, _cuda_kernels, _backends, _assets, _optional)
+CHECKS = (
+    *(_machine, _torch, _packages, _mediapipe, _codecs, _kernels, _cuda_kernels, _backends),
+    *(_assets, _player, _optional),
+)
 
 
 def _brief(error: BaseException) -> str:
