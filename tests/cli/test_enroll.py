@@ -31,7 +31,9 @@ class Stages:
             raise FormatError(f"{path} is no capture.", "Make one.")
         return SimpleNamespace(meta={"quality": {"warnings": ["It is dark."], "advice": []}})
 
-    def train(self, capture: Any, out: Path, preset: Any, *, seed: int, resume: bool, work: Path) -> SimpleNamespace:
+    def train(
+        self, capture: Any, out: Path, preset: Any, *, seed: int, resume: bool, work: Path, **_: Any
+    ) -> SimpleNamespace:
         self.calls.append(("train", (preset.name, seed, resume)))
         work.mkdir(parents=True, exist_ok=True)
         (work / "checkpoint.safetensors").touch()
