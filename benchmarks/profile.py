@@ -5,9 +5,9 @@
 A training step is one of the speech stage, in which everything learns, at 30,000 Gaussians; a playback frame is one of
 an avatar that speaks, batch 1, from its controls to bytes. Parts are marked from outside; what an operation's backward
 pass takes counts as the part that its forward pass belongs to. Marking slows parts of many small operations down, so
-each table says how long a step takes without it. The floor is the time of the step's matrix products and convolutions
-alone at the speed of a large product on the same machine. ``--save`` writes cpu_profile.md and cpu_profile.json into
-benchmarks/results.
+each table says how long a step takes without it. A part's floor is what its matrix products and convolutions alone take
+at the speed of a large product, or its memory traffic at the speed of a large copy, measured just before on the same
+machine. ``--save`` writes cpu_profile.md and cpu_profile.json into benchmarks/results.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
 
 @dataclasses.dataclass
 class Figures:
-    """Milliseconds: of a step without marks (median and best), and by part with marks, forward and backward."""
+    """Milliseconds: of a step without marks (median and best), by part with marks (forward, backward), and floors."""
 
     median: float
     best: float
     parts: dict[str, tuple[float, float]]
-    floor: float
+    floors: dict[str, float]
 
 
 @contextlib.contextmanager
@@ -92,7 +92,7 @@ def _marking(part: str, function: Callable) -> Callable:
     return call
 
 
-def measure(step: Callable[[], object], repeats: int, floor: float) -> Figures:
+def measure(step: Callable[[], object], repeats: int, floors: dict[str, float]) -> Figures:
     """Time ``step`` without and with marks."""
     for _ in range(WARM_UP):
         step()
@@ -104,7 +104,7 @@ def measure(step: Callable[[], object], repeats: int, floor: float) -> Figures:
         total = (time.perf_counter() - began) * 1e3 / repeats
     parts = {k: (f / repeats, b / repeats) for k, (f, b) in by_part(recorded.events()).items()}
     parts[REST] = (total - sum(f + b for f, b in parts.values()), 0.0)
-    return Figures(median, best, parts, floor)
+    return Figures(median, best, parts, floors)
 
 
 def by_part(events: Any) -> dict[str, tuple[float, float]]:
@@ -112,7 +112,7 @@ def by_part(events: Any) -> dict[str, tuple[float, float]]:
     forward: dict[str, float] = collections.defaultdict(float)
     backward: dict[str, float] = collections.defaultdict(float)
     owner: dict[int, str] = {}
-    for event in events:
+    for event in sorted(events, key=lambda e: e.time_range.start):
         part = _part_of(event)
         if event.name in PARTS:
             forward[event.name] += event.cpu_time_total
@@ -120,7 +120,7 @@ def by_part(events: Any) -> dict[str, tuple[float, float]]:
             if above:
                 forward[above] -= event.cpu_time_total
         elif part and event.sequence_nr >= 0:
-            owner.setdefault(event.sequence_nr, part)
+            owner[event.sequence_nr] = part  # the last that shows a number is the one that made a node of it
     for event in events:
         if event.name.startswith("autograd::engine::evaluate_function") and event.sequence_nr in owner:
             backward[owner[event.sequence_nr]] += event.cpu_time_total
@@ -153,11 +153,18 @@ def network_products(avatar: Avatar, training: bool) -> float:
 
 def perceptual_products(side: int) -> float:
     """Multiply-adds of LPIPS on a patch: two forward passes and one back to the picture."""
-    metric, total = perceptual.Lpips(), 0
+    metric = perceptual.Lpips()
     with profile(activities=[ProfilerActivity.CPU], record_shapes=True, with_flops=True) as recorded, torch.no_grad():
         metric.features(torch.zeros(1, 3, side, side))
     total = sum(event.flops or 0 for event in recorded.key_averages())
     return 3 * total / 2
+
+
+def bytes_per_millisecond() -> float:
+    """Bytes read and written by a large copy in a millisecond, at best."""
+    a = torch.ones(1 << 25)
+    b = torch.empty_like(a)
+    return 2 * a.nbytes / median_and_best(lambda: b.copy_(a), 7)[1]
 
 
 def training(capture: Capture, gaussians: int, repeats: int) -> Figures:
@@ -167,8 +174,14 @@ def training(capture: Capture, gaussians: int, repeats: int) -> Figures:
     )  # fmt: skip
     made = build(capture, preset, 0)
     steps = made.run()
-    work = network_products(made.avatar, training=True) + perceptual_products(preset.patch)
-    figures = measure(lambda: next(steps), repeats, work / products_per_millisecond())
+    speed = products_per_millisecond()
+    adam = 7 * sum(p.nbytes for p in made.optimizer.parameters.values())  # parameter and moments both ways, gradient
+    floors = {
+        "attention and decoder": network_products(made.avatar, training=True) / speed,
+        "LPIPS of a patch": perceptual_products(preset.patch) / speed,
+        "Adam": adam / bytes_per_millisecond(),
+    }
+    figures = measure(lambda: next(steps), repeats, floors)
     steps.close()
     return figures
 
@@ -181,7 +194,8 @@ def playback(avatar: Avatar, audio: Path, repeats: int) -> Figures:
             yield from playing.play(avatar, performance)
 
     shown = pictures()
-    return measure(lambda: next(shown), repeats, network_products(avatar, training=False) / products_per_millisecond())
+    floors = {"attention and decoder": network_products(avatar, training=False) / products_per_millisecond()}
+    return measure(lambda: next(shown), repeats, floors)
 
 
 def table(title: str, figures: Figures) -> str:
@@ -190,13 +204,14 @@ def table(title: str, figures: Figures) -> str:
         f"## {title}",
         "",
         f"{figures.median:.1f} ms without marks ({1e3 / figures.median:.1f} a second), {figures.best:.1f} ms at best; "
-        f"{total:.1f} ms with marks. Floor of its matrix products: {figures.floor:.1f} ms.",
+        f"{total:.1f} ms with marks.",
         "",
-        "| part | forward ms | backward ms | share |",
-        "|---|---|---|---|",
+        "| part | forward ms | backward ms | share | floor ms |",
+        "|---|---|---|---|---|",
     ]
     for part, (f, b) in sorted(figures.parts.items(), key=lambda item: -sum(item[1])):
-        lines.append(f"| {part} | {f:.2f} | {b:.2f} | {100 * (f + b) / total:.0f} % |")
+        floor = f"{figures.floors[part]:.1f}" if part in figures.floors else ""
+        lines.append(f"| {part} | {f:.2f} | {b:.2f} | {100 * (f + b) / total:.0f} % | {floor} |")
     return "\n".join(lines) + "\n"
 
 

@@ -80,12 +80,17 @@ void silu(const float* z, int rows, float* out) {
     }
 }
 
-// d *= silu'(z).
-void silu_backward(const float* z, int rows, float* d) {
+// silu and its derivative.
+void silu_slope(const float* z, int rows, float* out, float* slope) {
     for (int i = 0; i < rows * kBlock; i += kLanes) {
-        const F16 x = load(z + i), s = sigmoid_of(x);
-        store(d + i, load(d + i) * (s + x * s * (1.0f - s)));
+        const F16 x = load(z + i), s = sigmoid_of(x), y = x * s;
+        store(out + i, y);
+        store(slope + i, s + y * (1.0f - s));
     }
+}
+
+void scale(const float* by, int rows, float* d) {
+    for (int i = 0; i < rows * kBlock; i += kLanes) store(d + i, load(d + i) * load(by + i));
 }
 
 void softmax(float* w, int heads, int tokens) {
@@ -206,17 +211,17 @@ void attention_mlp_forward(const AttentionMlp& net, const float* packed, const f
 namespace {
 // One block's way back. Memory is handed in, so that it stays warm from block to block.
 struct BackwardBuffers {
-    float *in_rows, *h, *h_rows, *w_rows, *d_raw_rows, *d_raw, *d2, *d1, *dw, *d0, *d_in, *d_in_rows;
+    float *in_rows, *h, *h_rows, *slope, *w_rows, *d_raw_rows, *d_raw, *d2, *d1, *dw, *d0, *d_in, *d_in_rows;
     static int64_t floats(const AttentionMlp& net) {
         const int scores = padded(net.heads * net.tokens), most = largest(padded(net.hidden), padded(net.second));
-        return kBlock * (int64_t)(3 * padded(net.inputs) + 2 * largest(most, padded(net.width)) + 2 * scores +
+        return kBlock * (int64_t)(3 * padded(net.inputs) + 3 * largest(most, padded(net.width)) + 2 * scores +
                                   2 * padded(net.outputs) + padded(net.second) + padded(net.hidden) + padded(net.width));
     }
     BackwardBuffers(const AttentionMlp& net, Scratch& s) {
         const int scores = padded(net.heads * net.tokens), in_wide = padded(net.inputs);
         const int most = largest(largest(net.hidden, net.second), net.width);
         in_rows = s.take(kBlock, in_wide);
-        h = s.take(most, kBlock), h_rows = s.take(kBlock, padded(most));
+        h = s.take(most, kBlock), h_rows = s.take(kBlock, padded(most)), slope = s.take(most, kBlock);
         w_rows = s.take(kBlock, scores), dw = s.take(scores, kBlock);
         d_raw_rows = s.take(kBlock, padded(net.outputs)), d_raw = s.take(net.outputs, kBlock);
         d2 = s.take(net.second, kBlock), d1 = s.take(net.hidden, kBlock), d0 = s.take(net.width, kBlock);
@@ -230,17 +235,17 @@ void backward_block(const AttentionMlp& net, const Layers& layers, const Layers&
     read_block(d_out, count, net.outputs, m.d_raw_rows, out_wide);
     transpose(m.d_raw_rows, out_wide, kBlock, out_wide, m.d_raw, kBlock);
 
-    silu(k.z2, net.second, m.h);
+    silu_slope(k.z2, net.second, m.h, m.slope);
     transpose(m.h, kBlock, net.second, kBlock, m.h_rows, padded(net.second));
     add_gradient(wide, kLast, m.d_raw, m.h_rows, sums);
     apply_transposed(layers, packed, kLast, m.d_raw, m.d2);
-    silu_backward(k.z2, net.second, m.d2);
+    scale(m.slope, net.second, m.d2);
 
-    silu(k.z1, net.hidden, m.h);
+    silu_slope(k.z1, net.hidden, m.h, m.slope);
     transpose(m.h, kBlock, net.hidden, kBlock, m.h_rows, padded(net.hidden));
     add_gradient(wide, kSecond, m.d2, m.h_rows, sums);
     apply_transposed(layers, packed, kSecond, m.d2, m.d1);
-    silu_backward(k.z1, net.hidden, m.d1);
+    scale(m.slope, net.hidden, m.d1);
 
     transpose(k.w, kBlock, net.heads * net.tokens, kBlock, m.w_rows, score_wide);
     add_gradient(wide, kValue, m.d1, m.w_rows, sums);
@@ -250,7 +255,7 @@ void backward_block(const AttentionMlp& net, const Layers& layers, const Layers&
     read_block(in, count, net.inputs, m.in_rows, in_wide);
     const float* query_rows = m.in_rows;
     if (net.encoded) {
-        silu(k.z0, net.width, m.h);
+        silu_slope(k.z0, net.width, m.h, m.slope);
         transpose(m.h, kBlock, net.width, kBlock, m.h_rows, padded(net.width));
         query_rows = m.h_rows;
     }
@@ -260,7 +265,7 @@ void backward_block(const AttentionMlp& net, const Layers& layers, const Layers&
     apply_transposed(layers, packed, kDirect, m.d1, d_query);
     apply_transposed(layers, packed, kScore, m.dw, d_query, true);
     if (net.encoded) {
-        silu_backward(k.z0, net.width, m.d0);
+        scale(m.slope, net.width, m.d0);
         add_gradient(wide, kEncode, m.d0, m.in_rows, sums);
         if (d_in) apply_transposed(layers, packed, kEncode, m.d0, m.d_in);
     }

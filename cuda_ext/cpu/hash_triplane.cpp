@@ -10,56 +10,118 @@ namespace SPLATALK_ISA {
 namespace {
 constexpr int kPlanes = 3;
 const int kFirst[kPlanes] = {0, 1, 0}, kSecond[kPlanes] = {1, 2, 2};
-constexpr int64_t kPerTask = 256;
+constexpr int kPerTask = 256, kLevelsPerTask = 2;
 
-struct Weights { float w[4]; };
+// Where a batch of points falls in one level: `grid_cell` for many, in loops that the compiler turns into vectors.
+struct Cells {
+    uint32_t index[4][kPerTask];
+    float weight[4][kPerTask];
+};
 
-inline Weights weights_of(const GridCell& c) {
-    return {{(1 - c.fu) * (1 - c.fv), c.fu * (1 - c.fv), (1 - c.fu) * c.fv, c.fu * c.fv}};
+// Coordinates of a batch, limited to 0..1; NaN counts as 0.
+void read_points(const float* x, int n, float coordinate[3][kPerTask]) {
+    for (int k = 0; k < n; ++k)
+        for (int c = 0; c < 3; ++c) {
+            const float v = x[3 * k + c];
+            coordinate[c][k] = v > 0 ? (v < 1 ? v : 1.0f) : 0.0f;
+        }
 }
+
+void cells_of(const GridLevel& level, const float* u, const float* v, int n, Cells& cells) {
+    const float R = (float)level.resolution;
+    uint32_t i[kPerTask], j[kPerTask];
+    float fu[kPerTask], fv[kPerTask];
+    auto split = [&](const float* from, uint32_t* cell, float* fraction) {
+        for (int k = 0; k < n; ++k) {
+            const float at = from[k] * R;
+            int32_t whole = (int32_t)at;
+            whole -= whole == level.resolution;
+            fraction[k] = at - (float)whole;
+            cell[k] = (uint32_t)whole;
+        }
+    };
+    split(u, i, fu);
+    split(v, j, fv);
+    if (level.dense) {
+        const uint32_t row = (uint32_t)level.resolution + 1;
+        for (int k = 0; k < n; ++k) {
+            const uint32_t first = j[k] * row + i[k];
+            cells.index[0][k] = first, cells.index[1][k] = first + 1;
+            cells.index[2][k] = first + row, cells.index[3][k] = first + row + 1;
+        }
+    } else {
+        const uint32_t mask = (uint32_t)level.size - 1;
+        for (int k = 0; k < n; ++k) {
+            const uint32_t low = j[k] * 2654435761u, high = low + 2654435761u;
+            cells.index[0][k] = (i[k] ^ low) & mask, cells.index[1][k] = ((i[k] + 1) ^ low) & mask;
+            cells.index[2][k] = (i[k] ^ high) & mask, cells.index[3][k] = ((i[k] + 1) ^ high) & mask;
+        }
+    }
+    for (int k = 0; k < n; ++k) {
+        cells.weight[0][k] = (1 - fu[k]) * (1 - fv[k]), cells.weight[1][k] = fu[k] * (1 - fv[k]);
+        cells.weight[2][k] = (1 - fu[k]) * fv[k], cells.weight[3][k] = fu[k] * fv[k];
+    }
+}
+
+inline int batch(int64_t begin, int64_t n) { return n - begin < kPerTask ? (int)(n - begin) : kPerTask; }
 
 template <int F>
 void forward(const HashTriplane& grid, const float* x, int64_t n, const float* tables, float* out, int threads) {
     const int width = kPlanes * grid.levels * F;
     auto task = [&](int t) {
-        const int64_t begin = t * kPerTask, end = begin + kPerTask < n ? begin + kPerTask : n;
+        const int64_t begin = (int64_t)t * kPerTask;
+        const int count = batch(begin, n);
+        float coordinate[3][kPerTask];
+        Cells cells;
+        read_points(x + 3 * begin, count, coordinate);
         for (int p = 0; p < kPlanes; ++p)
             for (int l = 0; l < grid.levels; ++l) {
                 const GridLevel level = grid.level[l];
                 const float* table = tables + ((int64_t)p * grid.entries + level.offset) * F;
                 float* o = out + begin * width + (p * grid.levels + l) * F;
-                for (int64_t i = begin; i < end; ++i, o += width) {
-                    const GridCell cell = grid_cell(level, x[3 * i + kFirst[p]], x[3 * i + kSecond[p]]);
-                    const Weights weights = weights_of(cell);
-                    for (int f = 0; f < F; ++f) {
-                        float sum = 0;
-                        for (int k = 0; k < 4; ++k) sum += weights.w[k] * table[(int64_t)cell.index[k] * F + f];
-                        o[f] = sum;
+                cells_of(level, coordinate[kFirst[p]], coordinate[kSecond[p]], count, cells);
+                for (int k = 0; k < count; ++k, o += width) {
+                    float sum[F] = {0};
+                    for (int corner = 0; corner < 4; ++corner) {
+                        const float* entry = table + (int64_t)cells.index[corner][k] * F;
+                        for (int f = 0; f < F; ++f) sum[f] += cells.weight[corner][k] * entry[f];
                     }
+                    std::memcpy(o, sum, sizeof sum);
                 }
             }
     };
     parallel_for((int)((n + kPerTask - 1) / kPerTask), threads, task);
 }
 
-// One task owns one level of one plane, so nothing is shared and the order of sums is fixed.
+// One task owns a few neighbouring levels of one plane, whose gradients share cache lines, so no table is shared and the
+// order of sums is fixed.
 template <int F>
 void backward_tables(const HashTriplane& grid, const float* x, int64_t n, const float* d_out, float* d_tables, int threads) {
-    const int width = kPlanes * grid.levels * F;
+    const int width = kPlanes * grid.levels * F, groups = (grid.levels + kLevelsPerTask - 1) / kLevelsPerTask;
     auto task = [&](int t) {
-        const int p = t % kPlanes, l = grid.levels - 1 - t / kPlanes;  // large tables first
-        const GridLevel level = grid.level[l];
-        float* table = d_tables + ((int64_t)p * grid.entries + level.offset) * F;
-        std::memset(table, 0, sizeof(float) * F * (size_t)level.size);
-        const float* d = d_out + (p * grid.levels + l) * F;
-        for (int64_t i = 0; i < n; ++i, d += width) {
-            const GridCell cell = grid_cell(level, x[3 * i + kFirst[p]], x[3 * i + kSecond[p]]);
-            const Weights weights = weights_of(cell);
-            for (int k = 0; k < 4; ++k)
-                for (int f = 0; f < F; ++f) table[(int64_t)cell.index[k] * F + f] += weights.w[k] * d[f];
+        const int p = t % kPlanes, first = (groups - 1 - t / kPlanes) * kLevelsPerTask;  // large tables first
+        const int last = first + kLevelsPerTask < grid.levels ? first + kLevelsPerTask : grid.levels;
+        float* tables = d_tables + (int64_t)p * grid.entries * F;
+        for (int l = first; l < last; ++l)
+            std::memset(tables + (int64_t)grid.level[l].offset * F, 0, sizeof(float) * F * (size_t)grid.level[l].size);
+        float coordinate[3][kPerTask];
+        Cells cells;
+        for (int64_t begin = 0; begin < n; begin += kPerTask) {
+            const int count = batch(begin, n);
+            read_points(x + 3 * begin, count, coordinate);
+            for (int l = first; l < last; ++l) {
+                float* table = tables + (int64_t)grid.level[l].offset * F;
+                const float* d = d_out + begin * width + (p * grid.levels + l) * F;
+                cells_of(grid.level[l], coordinate[kFirst[p]], coordinate[kSecond[p]], count, cells);
+                for (int k = 0; k < count; ++k, d += width)
+                    for (int corner = 0; corner < 4; ++corner) {
+                        float* entry = table + (int64_t)cells.index[corner][k] * F;
+                        for (int f = 0; f < F; ++f) entry[f] += cells.weight[corner][k] * d[f];
+                    }
+            }
         }
     };
-    parallel_for(kPlanes * grid.levels, threads, task);
+    parallel_for(kPlanes * groups, threads, task);
 }
 
 template <int F>
@@ -87,7 +149,7 @@ void backward_positions(const HashTriplane& grid, const float* x, int64_t n, con
         for (int c = 0; c < 3; ++c) d_x[3 * i + c] = sum[c];
     };
     auto task = [&](int t) {
-        const int64_t begin = t * kPerTask, end = begin + kPerTask < n ? begin + kPerTask : n;
+        const int64_t begin = (int64_t)t * kPerTask, end = begin + batch(begin, n);
         for (int64_t i = begin; i < end; ++i) point(i);
     };
     parallel_for((int)((n + kPerTask - 1) / kPerTask), threads, task);

@@ -144,6 +144,9 @@ template <int registers, class H> struct Widen { typedef typename Widen<register
 template <class H> struct Widen<1, H> { typedef H type; };
 typedef Widen<64 / (int)sizeof(native), native>::type F16;
 constexpr int kLanes = 16;
+// Eight lanes where that is less work than sixteen; F16 itself where it is one register.
+typedef Widen<sizeof(native) == 64 ? 1 : 32 / (int)sizeof(native), native>::type F8;
+constexpr bool kHasHalves = sizeof(native) < 64;
 
 SIMD_INLINE F16 splat(float v) { return splat(v, (F16*)nullptr); }
 SIMD_INLINE F16 load(const float* p) { return load_as(p, (F16*)nullptr); }
@@ -161,13 +164,13 @@ SIMD_INLINE void store_first(float* p, const F16& v, int n) {
     for (int i = 0; i < n; ++i) p[i] = lanes[i];
 }
 // The sums of four registers.
-SIMD_INLINE vec4 sums_of(const F16& a, const F16& b, const F16& c, const F16& d) {
+template <class L> SIMD_INLINE vec4 sums_of(const L& a, const L& b, const L& c, const L& d) {
     const vec4 p = fold(a), q = fold(b), r = fold(c), s = fold(d);
     const vec4 pq = __builtin_shufflevector(p, q, 0, 4, 1, 5) + __builtin_shufflevector(p, q, 2, 6, 3, 7);
     const vec4 rs = __builtin_shufflevector(r, s, 0, 4, 1, 5) + __builtin_shufflevector(r, s, 2, 6, 3, 7);
     return __builtin_shufflevector(pq, rs, 0, 1, 4, 5) + __builtin_shufflevector(pq, rs, 2, 3, 6, 7);
 }
-SIMD_INLINE float sum_of(const F16& a) {
+template <class L> SIMD_INLINE float sum_of(const L& a) {
     const vec4 p = fold(a);
     return (p[0] + p[2]) + (p[1] + p[3]);
 }

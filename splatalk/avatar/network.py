@@ -147,21 +147,20 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def folded(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (T, dim) -> score matrix (dim, H*T), score bias (H*T,), value matrix (H*T, dim)."""
+        """Tokens (T, dim) -> score matrix (H*T, dim), score bias (H*T,), value matrix (H*T, dim)."""
         t, dim = tokens.shape
         d = dim // self.heads
-        k = self.key(tokens).view(t, self.heads, d)
-        v = self.value(tokens).view(t, self.heads, d)
-        scale = d**-0.5
-        score = torch.einsum("thd,hdc->cht", k, self.query.weight.view(self.heads, d, dim)) * scale
-        bias = torch.einsum("thd,hd->ht", k, self.query.bias.view(self.heads, d)) * scale
-        value = torch.einsum("thd,chd->htc", v, self.out.weight.view(dim, self.heads, d))
-        return score.flatten(1), bias.flatten(), value.flatten(0, 1)
+        k = self.key(tokens).view(t, self.heads, d).transpose(0, 1) * d**-0.5  # (H, T, d)
+        v = self.value(tokens).view(t, self.heads, d).transpose(0, 1)
+        score = k @ self.query.weight.view(self.heads, d, dim)  # (H, T, dim)
+        bias = k @ self.query.bias.view(self.heads, d, 1)
+        value = v @ self.out.weight.view(dim, self.heads, d).permute(1, 2, 0)
+        return score.flatten(0, 1), bias.flatten(), value.flatten(0, 1)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
         """(M, dim) queries, (T, dim) tokens -> (M, dim)."""
         score, bias, value = self.folded(tokens)
-        weight = torch.addmm(bias, x, score).view(x.shape[0], self.heads, -1).softmax(-1)
+        weight = F.linear(x, score, bias).view(x.shape[0], self.heads, -1).softmax(-1)
         return torch.addmm(self.out.bias, weight.flatten(1), value)
 
 
@@ -283,7 +282,7 @@ class Deformation(nn.Module):
         (first, first_bias), (second, second_bias), (last, last_bias) = (_linear(self.decoder[i]) for i in (0, 2, 4))
         return AttentionMlp(
             heads=attention.heads,
-            score=score.T,
+            score=score,
             score_bias=bias,
             direct=first,
             direct_bias=first_bias + first @ attention.out.bias,

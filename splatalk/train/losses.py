@@ -68,8 +68,10 @@ def silhouette(alpha: Tensor, target: Target) -> Tensor:
 
 def thinness(scales: Tensor, limit: float = 10.0) -> Tensor:
     """How far the longest axis exceeds ``limit`` times the middle one: needles look wrong from new views."""
-    axes = scales.sort(-1).values
-    return (axes[:, 2] / axes[:, 1].clamp_min(1e-6) - limit).clamp_min(0.0).mean()
+    a, b, c = scales.unbind(-1)
+    low, high = torch.minimum(a, b), torch.maximum(a, b)
+    longest, middle = torch.maximum(high, c), torch.maximum(low, torch.minimum(high, c))
+    return (longest / middle.clamp_min(1e-6) - limit).clamp_min(0.0).mean()
 
 
 class PatchPerceptual:
