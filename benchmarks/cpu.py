@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable
 
@@ -163,18 +164,15 @@ def measure_compiled(cell: Cell, repeats: int) -> None:
 
 
 def measure_twin(cell: Cell) -> None:
-    """Once, and the backward pass without another warm-up: a second more or less does not matter here."""
-    torch.manual_seed(0)
-    forward, leaves = cell.make(True)
-    start = time.perf_counter()
-    with torch.no_grad():
-        shape = forward().shape
-    middle = time.perf_counter()
-    for leaf in leaves:
-        leaf.grad = None
-    forward().backward(torch.randn(shape))
-    cell.twin_forward = (middle - start) * 1e3
-    cell.twin_both = (time.perf_counter() - middle) * 1e3
+    """Once; after a warm-up where that is cheap."""
+    forward, both = _runs(cell.make(True))  # runs forward once
+    if cell.name != "rasterizer":
+        both()
+    times = [time.perf_counter()]
+    for run in (forward, both):
+        run()
+        times.append(time.perf_counter())
+    cell.twin_forward, cell.twin_both = ((b - a) * 1e3 for a, b in itertools.pairwise(times))
 
 
 def measure(made: list[Cell], repeats: int, budget: float) -> None:

@@ -172,7 +172,7 @@ def training(capture: Capture, gaussians: int, repeats: int) -> Figures:
         load_preset("fast"), static_iterations=0, speech_iterations=10**6, perceptual_from=0.0,
         initial_gaussians=gaussians, max_gaussians=gaussians, densify_every=10**7,
     )  # fmt: skip
-    made = build(capture, preset, 0)
+    made = build(capture, preset, 0, torch.device("cpu"))
     steps = made.run()
     speed = products_per_millisecond()
     adam = 7 * sum(p.nbytes for p in made.optimizer.parameters.values())  # parameter and moments both ways, gradient
