@@ -214,24 +214,23 @@ def _row(name: str, cell: Cell) -> str:
 
 
 def growth(drawn: list[Cell]) -> str:
-    """How the cost of drawing grows, in a sentence for each side and number: least-squares exponents."""
-    by_count, by_pixels = {}, {}
-    for side in sorted({c.side for c in drawn}):
-        by_count[f"{side}²"] = _exponent([(c.gaussians, c.both[1]) for c in drawn if c.side == side and c.both])
-    for n in sorted({c.gaussians for c in drawn}):
-        by_pixels[f"{n:,}"] = _exponent([(c.side**2, c.both[1]) for c in drawn if c.gaussians == n and c.both])
-    said = [
-        "Forward and backward grow with the number of Gaussians to the power of "
-        + ", ".join(f"{power:.2f} ({where})" for where, power in by_count.items()),
-        "with the number of pixels to the power of "
-        + ", ".join(f"{power:.2f} ({where} Gaussians)" for where, power in by_pixels.items()),
-    ]
-    return "; ".join(said) + "."
+    """How the cost of drawing grows, in a sentence: least-squares exponents of the best times."""
+    said = []
+    for what, of, held, name in (
+        ("Gaussians", lambda c: c.gaussians, lambda c: c.side, "{}² pixels"),
+        ("pixels", lambda c: c.side**2, lambda c: c.gaussians, "{:,} Gaussians"),
+    ):
+        powers = []
+        for value in sorted({held(c) for c in drawn}):
+            points = [(of(c), c.both[1]) for c in drawn if held(c) == value and c.both]
+            if len(points) > 1:
+                powers.append(f"{_exponent(points):.2f} ({name.format(value)})")
+        if powers:
+            said.append(f"with the number of {what} to the power of {', '.join(powers)}")
+    return f"Forward and backward together grow {'; '.join(said)}." if said else ""
 
 
 def _exponent(points: list[tuple[int, float]]) -> float:
-    if len(points) < 2:
-        return float("nan")
     logs = np.log(np.array(points, dtype=np.float64))
     return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
 
