@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from splatalk.avatar.face_mesh import N_LANDMARKS
-from splatalk.capture import pictures
+from splatalk.capture import pictures, reasons
 from splatalk.errors import FormatError
 from splatalk.render.camera import Camera
 
@@ -54,6 +54,7 @@ class Tracks:
         valid: (N,) bool, frames fit for training.
         face_box: (N, 4) x0, y0, x1, y1 pixels.
         reference_frame: where head and torso poses coincide.
+        reason: (N,) uint8, why a frame is not valid: a code of ``capture.reasons``, 0 where it is.
     """
 
     landmarks: np.ndarray
@@ -66,11 +67,16 @@ class Tracks:
     valid: np.ndarray
     face_box: np.ndarray
     reference_frame: int = 0
+    reason: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    def __post_init__(self) -> None:
+        if len(self.reason) != len(self.valid):
+            self.reason = np.where(self.valid, reasons.USED, reasons.UNKNOWN).astype(np.uint8)
 
     def save(self, path: Path) -> None:
         """Write ``tracks.npz``: float32, valid as bool."""
         arrays: dict[str, Any] = {name: getattr(self, name).astype(np.float32) for name in _SHAPES}
-        arrays["valid"] = self.valid.astype(bool)
+        arrays["valid"], arrays["reason"] = self.valid.astype(bool), self.reason.astype(np.uint8)
         # Whole steps far below the noise (1/128 pixel, 8 micrometres) pack to two thirds.
         arrays["landmarks"] = (np.round(self.landmarks * 2.0**7) / 2.0**7).astype(np.float32)
         arrays["landmarks_head"] = (np.round(self.landmarks_head * 2.0**17) / 2.0**17).astype(np.float32)
@@ -87,6 +93,7 @@ class Tracks:
         try:
             with np.load(path, allow_pickle=False) as data:
                 arrays = {name: data[name] for name in (*_SHAPES, "reference_frame")}
+                reason = data["reason"] if "reason" in data else np.zeros(0, np.uint8)  # version 1 did not say
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, MemoryError,
                 NotImplementedError, SyntaxError, TypeError, RuntimeError, zlib.error) as error:  # fmt: skip
             raise FormatError(f"The tracks in {path} cannot be read ({_brief(error)}).", _HINT) from error
@@ -98,12 +105,18 @@ class Tracks:
                 raise FormatError(f"{name} in {path} is {array.dtype} {array.shape} instead of {wanted}.", _HINT)
             if name != "valid" and not np.isfinite(array).all():
                 raise FormatError(f"{name} in {path} holds values that are not finite.", _HINT)
+        if (
+            reason.dtype != np.uint8
+            or reason.shape not in ((0,), (n_frames,))
+            or (reason.size and ((reason == reasons.USED) != arrays["valid"]).any())
+        ):
+            raise FormatError(f"The reasons in {path} do not fit the frames that are left out.", _HINT)
         reference = arrays.pop("reference_frame")
         if reference.shape != () or not 0 <= int(reference) < n_frames:
             raise FormatError(f"The reference frame in {path} is not one of the {n_frames} frames.", _HINT)
         for name in ("head_pose", "torso_pose"):
             arrays[name] = arrays[name].astype(np.float64)
-        return cls(**arrays, reference_frame=int(reference))
+        return cls(**arrays, reference_frame=int(reference), reason=reason)
 
 
 class Capture:

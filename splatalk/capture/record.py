@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from splatalk.capture import pictures, plate, quality, torso
+from splatalk.capture import pictures, plate, quality, reasons, torso
 from splatalk.capture.dataset import VERSION, Capture, write_wave
 from splatalk.capture.decode import VideoFacts, probe
 from splatalk.capture.extract import BATCH, Measurements, extract
@@ -123,6 +123,7 @@ def _finish(
     background = _build_plate(folder, len(rows))
     pictures.write(folder / "plate.png", background.image)
     write_wave(folder / "audio.wav", samples)
+    tracks.reason = reasons.encode(solved.reasons, len(rows))
     tracks.save(folder / "tracks.npz")
     summary = quality.judge(rows, solved, torso_track, background, samples, facts, framing, FPS)
     if delay:

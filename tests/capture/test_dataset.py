@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from splatalk.capture import pictures
+from splatalk.capture import pictures, reasons
 from splatalk.capture.dataset import Capture, Tracks, write_wave
 from splatalk.errors import FormatError
 from splatalk.render.camera import Camera
@@ -119,6 +119,20 @@ def test_wrong_tracks_are_refused(tmp_path: Path, folder: Path, name: str) -> No
         np.savez(path, **{**arrays, name: np.full_like(arrays[name], np.nan)})
         with pytest.raises(FormatError):
             Tracks.load(path, N)
+
+
+def test_why_a_frame_is_left_out_is_kept(tmp_path: Path, folder: Path) -> None:
+    with np.load(folder / "tracks.npz") as data:
+        arrays = dict(data)
+    codes = reasons.encode({3: "blurred"}, N)
+    np.savez(tmp_path / "tracks.npz", **{**arrays, "reason": codes})
+    assert reasons.decode(Tracks.load(tmp_path / "tracks.npz", N).reason) == {3: "blurred"}
+    np.savez(tmp_path / "tracks.npz", **{name: array for name, array in arrays.items() if name != "reason"})
+    assert reasons.decode(Tracks.load(tmp_path / "tracks.npz", N).reason) == {3: "left out"}  # version 1
+    for bad in (codes[:-1], codes.astype(float), np.zeros(N, np.uint8), np.uint8(3)):
+        np.savez(tmp_path / "tracks.npz", **{**arrays, "reason": bad})
+        with pytest.raises(FormatError):
+            Tracks.load(tmp_path / "tracks.npz", N)
 
 
 def test_pickles_are_not_run(tmp_path: Path, folder: Path) -> None:

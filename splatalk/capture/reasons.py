@@ -1,0 +1,40 @@
+"""Why a frame of a recording is left out, as a small integer a frame (``Tracks.reason``) and in words.
+
+The numbers stand in files and keep their meaning; new reasons are added at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+USED = 0
+UNKNOWN = 255
+"""Left out by an earlier program that did not say why."""
+WORDS: dict[int, str] = {
+    1: "no face",
+    2: "blurred",
+    3: "face hidden",
+    4: "no sound",
+    5: "looking away",
+    6: "another shot",
+    7: "another person",
+    8: "out of the picture",
+    UNKNOWN: "left out",
+}
+"""What is said about a frame that is left out, by code; ``USED`` has none."""
+CODES: dict[str, int] = {word: code for code, word in WORDS.items()}
+
+
+def encode(reasons: Mapping[int, str], n_frames: int) -> np.ndarray:
+    """Reasons by frame → (N,) uint8 codes, ``USED`` where there is none; words that are not known: ``UNKNOWN``."""
+    out = np.full(n_frames, USED, np.uint8)
+    for frame, word in reasons.items():
+        out[frame] = CODES.get(word, UNKNOWN)
+    return out
+
+
+def decode(codes: np.ndarray) -> dict[int, str]:
+    """(N,) codes → reasons of the frames left out, in order; unknown codes are those of ``UNKNOWN``."""
+    return {int(i): WORDS.get(int(codes[i]), WORDS[UNKNOWN]) for i in np.flatnonzero(codes)}
