@@ -14,7 +14,7 @@ LAYERS = (
     *("cli", "serve", "export", "evaluate", "drive", "train", "capture"),
     *("avatar", "speech", "render", "kernels"),
 )  # from the top of the house down
-LEAVES = ("errors", "assets", "progress", "files", "config")
+LEAVES = ("errors", "assets", "progress", "files", "config", "consent", "page", "plot")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

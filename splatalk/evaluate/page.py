@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Sequence
 from pathlib import Path
 
 from splatalk import files
+from splatalk import page as pages
 from splatalk.evaluate.catalogue import ARROWS, BY_KEY, COVERAGE, HEADLINES, METRICS, RECORDING_ROW
 from splatalk.evaluate.pictures import DIFFERENCE_GAIN, Picture
-from splatalk.evaluate.plot import plot
 from splatalk.evaluate.report import Report
-
-_STYLE = Path(__file__).with_name("page.css")
+from splatalk.plot import plot
 
 
 def write(report: Report, frames: Sequence[Picture], mouths: Picture | None, out: Path) -> None:
@@ -37,12 +35,6 @@ def page(report: Report, frames: Sequence[Picture], mouths: Picture | None) -> s
     """The whole page as text."""
     name = html.escape(report.avatar_name)
     parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8"/>',
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"/>",
-        f"<title>{name}: evaluation</title><style>{_STYLE.read_text()}</style></head><body>",
         f"<h1>{name}</h1>",
         f'<p class="quiet">{html.escape(_subtitle(report))}</p>',
         _tiles(report),
@@ -53,9 +45,8 @@ def page(report: Report, frames: Sequence[Picture], mouths: Picture | None) -> s
         "<h2>How it was measured</h2>",
         *(f"<p>{html.escape(text)}</p>" for text in (COVERAGE, RECORDING_ROW, *report.notes)),
         _facts(report),
-        "</body></html>",
     ]
-    return "\n".join(parts) + "\n"
+    return pages.document(f"{report.avatar_name}: evaluation", "\n".join(parts))
 
 
 def _subtitle(report: Report) -> str:
@@ -105,9 +96,7 @@ def _frame_section(report: Report, frames: Sequence[Picture]) -> list[str]:
 
 
 def _image(picture: Picture) -> str:
-    data = base64.b64encode(picture.jpeg).decode()
-    size = f'width="{picture.width}" height="{picture.height}"'
-    return f'<img {size} alt="{html.escape(picture.caption, quote=True)}" src="data:image/jpeg;base64,{data}"/>'
+    return pages.image(picture.jpeg, picture.width, picture.height, picture.caption)
 
 
 def _table(report: Report) -> str:

@@ -17,8 +17,8 @@ from rich.console import Console
 from splatalk.errors import FormatError, UserError
 from splatalk.evaluate import gallery, page, pictures
 from splatalk.evaluate.catalogue import BY_KEY, HEADLINES, METRICS
-from splatalk.evaluate.plot import plot
 from splatalk.evaluate.report import Report, plain, plain_list, table
+from splatalk.plot import plot
 
 VOID = {"meta", "img", "br"}
 
