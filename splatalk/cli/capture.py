@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from splatalk.cli.common import PATH, VIDEO_ADVICE, consent_record, existing_file, new_output, report, shared_options
+from splatalk.cli.common import PATH, VIDEO_ADVICE, existing_file, new_output, report, shared_options
+from splatalk.cli.consent import consent_options, obtain
 from splatalk.cli.guard import resumable
 from splatalk.errors import UserError
 
 if TYPE_CHECKING:
     from splatalk.capture.dataset import Capture
+    from splatalk.consent import Consent
 
 
 @click.command("capture", short_help="Track a recording: the first half of enroll.")
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, type=PATH, help="The capture, a folder: NAME.capture.")
 @click.option("--size", default=512, show_default=True, help="Longer side of the normalised frames, pixels.")
 @click.option("--person", type=click.IntRange(min=1), help="Which face when there are several, from the left.")
-@click.option("--consent", help="Who agreed to this, when and how. Kept with the avatar and its exports.")
+@consent_options
 @click.option("--force", is_flag=True, help="Replace a capture of that name.")
 @shared_options
 def command(
-    video: Path, output: Path, size: int, person: int | None, consent: str | None, force: bool, as_json: bool
+    video: Path, output: Path, size: int, person: int | None, consent: Consent | None, force: bool, as_json: bool
 ) -> None:
     """Track a recording of one person: frames, face, pose, matte, sound, and a report on its quality.
 
@@ -37,11 +39,11 @@ def command(
     existing_file(video, "a video", VIDEO_ADVICE)
     new_output(output, ".capture", force, inputs=(video,))
     check_size(size)
-    agreed = consent_record(consent)
+    agreed = obtain(consent, video)
     from splatalk import capture as captures
 
     with resumable("What was tracked so far is kept: run the same command again to go on."):
-        capture = captures.record(video, output, size=size, person=person, consent=agreed)
+        capture = captures.record(video, output, size=size, person=person, consent=agreed.to_json() if agreed else None)
     text = "\n".join(
         [f"{output}: {describe(capture)}", *remarks(capture), f"The whole report: {output / 'report.png'}"]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import json
 from collections.abc import Callable, Mapping
@@ -131,11 +130,3 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
         if "=" not in pair:
             raise UserError(f"--set {pair!r} is not a setting.", "Write --set field=value.")
     return {key.strip(): value.strip() for key, value in (pair.split("=", 1) for pair in pairs)}
-
-
-def consent_record(statement: str | None) -> dict[str, str] | None:
-    """What is kept of ``--consent``. Without it people are reminded, briefly, that an avatar is of somebody."""
-    if statement is None:
-        progress.note('No consent statement. Record that the person agreed with --consent "…".')
-        return None
-    return {"statement": statement, "recorded": datetime.datetime.now(datetime.UTC).date().isoformat()}

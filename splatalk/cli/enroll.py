@@ -14,16 +14,17 @@ from splatalk.cli.capture import remarks
 from splatalk.cli.common import (
     PATH,
     VIDEO_ADVICE,
-    consent_record,
     existing_file,
     new_output,
     parse_settings,
     report,
     shared_options,
 )
+from splatalk.cli.consent import consent_options, obtain
 from splatalk.cli.guard import resumable
 from splatalk.cli.train import clear_work, default_work, describe, device_option, train_into, view_option, watched
 from splatalk.config import DEFAULT_PRESET, load_preset
+from splatalk.consent import Consent, stored
 from splatalk.errors import FormatError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, type=PATH, help="The avatar: NAME.avatar.")
 @click.option("--preset", default=DEFAULT_PRESET, show_default=True, help="demo, fast, quality, gpu or a .toml file.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change one field of the preset.")
-@click.option("--consent", help="Who agreed to this, when and how. Kept with the avatar and its exports.")
+@consent_options
 @click.option("--person", type=click.IntRange(min=1), help="Which face when there are several, from the left.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same avatar on one machine.")
 @click.option("--resume/--fresh", default=True, show_default=True, help="Go on from an interrupted run, or start over.")
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 @view_option
 @shared_options
 def command(
-    video: Path, output: Path, preset: str, settings: tuple[str, ...], consent: str | None, person: int | None,
+    video: Path, output: Path, preset: str, settings: tuple[str, ...], consent: Consent | None, person: int | None,
     seed: int, resume: bool, work: Path | None, keep_work: bool, device: str, force: bool, view: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Make an avatar from a video of one person who speaks to the camera for half a minute or longer.
@@ -79,18 +80,22 @@ def command(
     report(as_json, {"command": "enroll", **facts, "work": work if keep_work else None}, describe(facts))
 
 
-def _recorded(video: Path, work: Path, size: int, person: int | None, consent: str | None) -> Capture:
+def _recorded(video: Path, work: Path, size: int, person: int | None, consent: Consent | None) -> Capture:
     """The capture in ``work``, made now unless an earlier run of the same recording finished it."""
     from splatalk import capture as captures
     from splatalk.capture.dataset import Capture
 
-    identity = {**_identity(video), "size": size, "person": person, "consent": consent}
-    agreed = consent_record(consent)
     note, folder = work / "enroll.json", work / "recording.capture"
-    if _read(note) != identity:
+    identity = {**_identity(video), "size": size, "person": person}
+    earlier = _read(note)
+    same = isinstance(earlier, dict) and earlier.items() >= identity.items()
+    answered = stored(earlier.get("consent")) if same else None
+    agreed = answered if answered and consent in (None, answered) else obtain(consent, video)
+    if not same or agreed != answered:
         clear_work(work)
         with files.atomic_path(note) as temporary:
-            temporary.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+            told = {**identity, "consent": agreed.to_json() if agreed else None}
+            temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
     if folder.is_dir():
         try:
             capture = Capture.load(folder)
@@ -99,7 +104,7 @@ def _recorded(video: Path, work: Path, size: int, person: int | None, consent: s
         except FormatError:
             files.remove(folder)
     with resumable(f"What was tracked so far is kept in {work}: run the same command again to go on."):
-        return captures.record(video, folder, size=size, person=person, consent=agreed)
+        return captures.record(video, folder, size=size, person=person, consent=agreed.to_json() if agreed else None)
 
 
 def _identity(video: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 import splatalk
+from splatalk import consent
 from splatalk.export.axes import camera_fact
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ def canonical_splats(avatar: Avatar) -> Splats:
 def provenance(avatar: Avatar) -> dict[str, str]:
     """What an export says about where it comes from: program, source recording, consent."""
     meta: dict[str, Any] = avatar.meta
-    consent = meta.get("consent") or "none recorded"
-    if isinstance(consent, dict):
-        consent = " ".join(str(value) for value in consent.values())
     source = meta.get("source") or {}
     recording = source.get("name") or source.get("file") or "unknown" if isinstance(source, dict) else str(source)
     return {
@@ -38,7 +36,7 @@ def provenance(avatar: Avatar) -> dict[str, str]:
         "synthetic": "computer-generated avatar of a person",
         "recording": str(recording),
         "enrolled": str(meta.get("created", "unknown")),
-        "consent": str(consent),
+        "consent": consent.sentence(meta.get("consent")),
     }
 
 

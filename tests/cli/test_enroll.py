@@ -100,6 +100,18 @@ def test_what_belongs_to_another_recording_is_not_reused(run, stages, video, tmp
     assert stages.names == ["record", "train", "record", "train"]
 
 
+def test_going_on_does_not_need_the_consent_again(run, stages, video, tmp_path, monkeypatch):
+    stages.interrupt_training = True
+    words = ["enroll", video, "-o", tmp_path / "a.avatar"]
+    run(*words, "--consent", "Yes.")
+    monkeypatch.setattr("splatalk.cli.consent._at_terminal", lambda: True)
+    assert "Did the person" not in run(*words).stderr
+    assert "Did the person" not in run(*words, "--consent", "Yes.").stderr
+    assert stages.names == ["record", "train", "train", "train"]
+    assert run(*words, "--consent", "Not any more.").exit_code == 130
+    assert stages.names[4:] == ["record", "train"]
+
+
 def test_a_work_folder_of_ones_own_keeps_what_else_is_in_it(run, stages, video, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
