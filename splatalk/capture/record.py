@@ -20,6 +20,7 @@ from splatalk.capture.dataset import VERSION, Capture, write_wave
 from splatalk.capture.decode import VideoFacts, probe
 from splatalk.capture.extract import BATCH, Measurements, extract
 from splatalk.capture.faces import FaceFinder
+from splatalk.capture.footage import Footage, PictureFolders
 from splatalk.capture.framing import Framing, look
 from splatalk.capture.preview import write_preview
 from splatalk.capture.report import draw_report
@@ -117,10 +118,11 @@ def _finish(
     solved = assemble(rows, width, height, FPS, options.focal)
     tracks = solved.tracks
     samples, delay = in_time(samples, solved, FPS)
-    torso_track = _follow_torso(folder, solved)
+    footage = PictureFolders(folder)
+    torso_track = _follow_torso(footage, solved)
     reference, focal = tracks.reference_frame, solved.solution.focal
     tracks.torso_pose = torso.to_poses(torso_track, tracks.head_pose[reference], reference, focal, (width, height), FPS)
-    background = _build_plate(folder, len(rows))
+    background = _build_plate(footage, len(rows))
     pictures.write(folder / "plate.png", background.image)
     write_wave(folder / "audio.wav", samples)
     tracks.reason = reasons.encode(solved.reasons, len(rows))
@@ -133,33 +135,22 @@ def _finish(
     meta = _describe(facts, framing, camera, len(rows), tracks.reference_frame, summary, options)
     (folder / "report.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     (folder / "capture.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    picture = draw_report(
-        lambda i: pictures.read_rgb(_frame(folder, i)),
-        lambda i: _read_matte(folder, i),
-        background.image,
-        solved,
-        samples,
-        summary,
-        FPS,
-    )
+    picture = draw_report(footage.frame, footage.matte, background.image, solved, samples, summary, FPS)
     pictures.write(folder / "report.png", picture)
     shutil.rmtree(folder / "batches")
     (folder / "work.json").unlink()
 
 
-def _follow_torso(folder: Path, solved: Solved) -> torso.TorsoTrack:
-    tracks = solved.tracks
-    reference = tracks.reference_frame
-    tracker = torso.TorsoTracker(
-        pictures.read_gray(_frame(folder, reference)), _read_matte(folder, reference), tracks.landmarks[reference]
-    )
+def _follow_torso(footage: Footage, solved: Solved) -> torso.TorsoTrack:
+    tracks, reference = solved.tracks, solved.tracks.reference_frame
+    tracker = torso.TorsoTracker(footage.gray(reference), footage.matte(reference), tracks.landmarks[reference])
     with bar("Following the shoulders", total=len(tracks.valid)) as step:
-        return torso.track(tracker, lambda i: pictures.read_gray(_frame(folder, i)), len(tracks.valid), reference, step)
+        return torso.track(tracker, footage.gray, len(tracks.valid), reference, step)
 
 
-def _build_plate(folder: Path, n_frames: int) -> plate.Plate:
+def _build_plate(footage: Footage, n_frames: int) -> plate.Plate:
     chosen = np.unique(np.linspace(0, n_frames - 1, _PLATE_FRAMES).round().astype(int))
-    return plate.build([pictures.read_rgb(_frame(folder, i)) for i in chosen], [_read_matte(folder, i) for i in chosen])
+    return plate.build([footage.frame(i) for i in chosen], [footage.matte(i) for i in chosen])
 
 
 def _describe(
@@ -252,11 +243,3 @@ def _publish(folder: Path, out: Path) -> None:
         out.replace(earlier)
     folder.replace(out)
     shutil.rmtree(earlier, ignore_errors=True)
-
-
-def _frame(folder: Path, i: int) -> Path:
-    return folder / "frames" / f"{i:06d}.jpg"
-
-
-def _read_matte(folder: Path, i: int) -> np.ndarray:
-    return pictures.read_gray(folder / "mattes" / f"{i:06d}.png").astype(np.float32) / 255.0
