@@ -18,7 +18,7 @@ def plot(times: Sequence[float], curves: Mapping[str, Curve], title: str, unit: 
 
     Args:
         times: seconds, increasing.
-        curves: up to two named curves over those times; None leaves a gap.
+        curves: up to three named curves over those times; None leaves a gap.
         title: read out to those who cannot see it.
         unit: label of the vertical axis.
     """

@@ -69,18 +69,39 @@ def best_lag(a: np.ndarray, b: np.ndarray, frames: np.ndarray, reach: int = 10) 
         Delay in frames (positive: ``a`` is late) and the correlation there; (0, NaN) when there is none.
     """
     span = int(frames[-1] - frames[0]) + 1 if len(frames) else 0
-    dense = np.full((2, span), np.nan)
-    if span:
-        dense[:, frames - frames[0]] = a, b
     best = (0, math.nan)
     for lag in sorted(range(-reach, reach + 1), key=abs):
-        if abs(lag) > span // 2:
-            continue
-        late, early = dense[0, max(lag, 0) : span + min(lag, 0)], dense[1, max(-lag, 0) : span + min(-lag, 0)]
-        value = correlation(late, early)
+        value = correlation_at(a, b, frames, lag) if abs(lag) <= span // 2 else math.nan
         if math.isfinite(value) and not value <= best[1]:
             best = (lag, value)
     return best
+
+
+def fine_lag(a: np.ndarray, b: np.ndarray, frames: np.ndarray, reach: int = 10) -> tuple[float, float]:
+    """``best_lag`` between frames: the vertex of the parabola through the best correlation and its two neighbours.
+
+    Returns:
+        Delay in frames (positive: ``a`` is late) and the correlation there; (NaN, NaN) when there is none.
+    """
+    lag, best = best_lag(a, b, frames, reach)
+    if not math.isfinite(best):
+        return math.nan, math.nan
+    before, after = (correlation_at(a, b, frames, lag + step) for step in (-1, 1))
+    bend = before - 2.0 * best + after
+    if not math.isfinite(bend) or bend >= 0.0:
+        return float(lag), best
+    shift = float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+    return lag + shift, best - 0.25 * (before - after) * shift
+
+
+def correlation_at(a: np.ndarray, b: np.ndarray, frames: np.ndarray, lag: int) -> float:
+    """Correlation of ``a`` with ``b`` ``lag`` frames earlier; arguments as in ``best_lag``."""
+    span = int(frames[-1] - frames[0]) + 1 if len(frames) else 0
+    if abs(lag) >= span:
+        return math.nan
+    dense = np.full((2, span), np.nan)
+    dense[:, frames - frames[0]] = a, b
+    return correlation(dense[0, max(lag, 0) : span + min(lag, 0)], dense[1, max(-lag, 0) : span + min(-lag, 0)])
 
 
 def spread(curve: np.ndarray) -> tuple[float, float]:
@@ -104,28 +125,49 @@ def wobble(landmarks: np.ndarray, frames: np.ndarray) -> float:
     return mean(change[(frames[2:] - frames[:-2]) == 2])
 
 
+def aligned(landmarks: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Every frame turned, scaled and moved in the image so that its rigid landmarks lie best on the reference's.
+
+    A head turned out of the image plane stays turned: only a similarity is taken off.
+
+    Args:
+        landmarks, reference: (N, 478, 2) pixels.
+
+    Returns:
+        (N, 478, 2) pixels.
+    """
+    # As complex numbers a similarity is z -> a z + b, and least squares has a closed form.
+    z, w = (points[..., 0] + 1j * points[..., 1] for points in (landmarks, reference))
+    rigid = list(RIGID)
+    middle_z, middle_w = (v[:, rigid].mean(1, keepdims=True) for v in (z, w))
+    zr, wr = z[:, rigid] - middle_z, w[:, rigid] - middle_w
+    turn = (zr.conj() * wr).sum(1, keepdims=True) / np.maximum((np.abs(zr) ** 2).sum(1, keepdims=True), 1e-12)
+    out = turn * (z - middle_z) + middle_w
+    return np.stack((out.real, out.imag), -1)
+
+
 def shape_error(a: np.ndarray, b: np.ndarray, columns: tuple[int, ...] | None = None) -> float:
     """Mean absolute difference of blendshapes (N, 52) in the given columns, over frames where both are numbers."""
     difference = np.abs(a - b)
     return mean(difference if columns is None else difference[:, list(columns)])
 
 
-def moving_share(opening: np.ndarray, reference: np.ndarray, threshold: float = 0.1) -> float:
+def moving_share(opening: np.ndarray, span: float, rest: float | None = None, threshold: float = 0.1) -> float:
     """Share of frames in which a mouth that should rest does not.
 
     Args:
         opening: (N,) mouth opening of the face that should be still.
-        reference: (M,) mouth opening of the person speaking; gives the scale.
-        threshold: how far from its own median the mouth may go, as a share of the reference's 5..95 % range.
+        span: range of opening of the person speaking, 5th to 95th percentile; gives the scale.
+        rest: opening at rest; None takes the median.
+        threshold: how far from rest the mouth may go, as a share of ``span``.
 
     Returns:
-        0..1; NaN when the reference does not move or no face was found.
+        0..1; NaN when the person does not move or no face was found.
     """
-    low, high = spread(reference)
     numbers = opening[np.isfinite(opening)]
-    if not len(numbers) or not high > low:
+    if not len(numbers) or not span > 0:
         return math.nan
-    return float((np.abs(numbers - np.median(numbers)) > threshold * (high - low)).mean())
+    return float((np.abs(numbers - (np.median(numbers) if rest is None else rest)) > threshold * span).mean())
 
 
 def mean(values: np.ndarray) -> float:

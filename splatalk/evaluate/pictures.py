@@ -42,6 +42,13 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     return data.tobytes()
 
 
+def encode_png(image: np.ndarray) -> bytes:
+    done, data = cv2.imencode(".png", image[..., ::-1])
+    if not done:
+        raise ValueError(f"an image of {image.shape} cannot be encoded")
+    return data.tobytes()
+
+
 def recompressed(image: np.ndarray, quality: int) -> np.ndarray:
     """The image after a JPEG of this quality: what a little noise does to it."""
     decoded = cv2.imdecode(np.frombuffer(encode_jpeg(image, quality), np.uint8), cv2.IMREAD_COLOR_RGB)

@@ -22,18 +22,21 @@ from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
 from splatalk.avatar.model import Avatar
 from splatalk.capture.dataset import Capture
 from splatalk.drive.fit_poses import fit_poses
-from splatalk.drive.from_audio import from_audio
 from splatalk.drive.from_capture import from_capture
 from splatalk.drive.play import play
 from splatalk.errors import UserError
-from splatalk.evaluate import gallery, metrics, motion, page, pictures
+from splatalk.evaluate import gallery, leakage, metrics, motion, page, pictures, spoken
 from splatalk.evaluate.machine import machine_facts
+from splatalk.evaluate.mouth import Lips, closed_share, figures
+from splatalk.evaluate.phonemes import Closures, heard_closures, read_closures
 from splatalk.evaluate.report import Report, plain, plain_list
+from splatalk.evaluate.spoken import Drive, Usual
 from splatalk.evaluate.tracking import LIPS, Faces, track_faces
+from splatalk.evaluate.truth import NOISE_QUALITY
+from splatalk.evaluate.voices import another_voice
+from splatalk.speech import speech_windows
 from splatalk.train.perceptual import Lpips
 
-SILENCE_S = 2.0
-NOISE_QUALITY = 75
 Mouth = Literal["audio", "expression", "both"]
 
 
@@ -46,6 +49,10 @@ def evaluate(
     backend: str = "auto",
     perceptual: bool = True,
     fit: bool = True,
+    voices: bool = True,
+    phonemes: Path | None = None,
+    drives: Sequence[Drive] = (),
+    draw_drives: bool = True,
 ) -> Report:
     """Measure an avatar against a capture.
 
@@ -59,18 +66,24 @@ def evaluate(
         perceptual: whether LPIPS is measured (needs its asset).
         fit: whether head and torso poses of the measured frames are refined on their pictures (``drive.fit_poses``), as
             training does for its own frames; else they are the tracker's.
+        voices: whether the frames are drawn once more with the words in another voice.
+        phonemes: times of the recording's phonemes; None finds p, b and m in its sound.
+        drives: speech from elsewhere, each with the truth of how the person says it.
+        draw_drives: whether frames of ``drives`` are drawn; else only what the encoder asks for is compared.
 
     Raises:
-        UserError: nothing is held out, the sizes differ, or ``out`` cannot be written.
+        UserError: nothing is held out, the sizes differ, a drive cannot be used, or ``out`` cannot be written.
     """
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file.", "Name a folder for the report.")
     chosen = np.asarray(capture.test_frames() if frames is None else frames, dtype=int)
     _check(avatar, capture, chosen)
     driver: Mouth = mouth or ("expression" if avatar.audio_encoder is None else "audio")
+    usual = Usual.of(capture)
+    closures = read_closures(phonemes) if phonemes else heard_closures(capture.audio)
     metric = Lpips() if perceptual else None
     performance = from_capture(avatar, capture, chosen, mouth=driver)
-    notes = _notes(capture, chosen, performance)
+    notes = [*_notes(capture, chosen, performance), f"When p, b and m are spoken: {closures.source}."]
     if fit:
         tracked = _quick_psnr(avatar, capture, chosen, performance, backend)
         performance = _with_fitted_poses(avatar, capture, chosen, performance)
@@ -81,12 +94,17 @@ def evaluate(
     images, seconds = timed_frames(avatar, performance, backend)
     rows = _compare(capture, chosen, images, metric)
     faces = _track(capture, chosen, images)
-    silent = _silent_opening(avatar, backend) if driver != "expression" else None
+    if voices and driver == "audio":
+        faces["other_voice"] = _in_another_voice(avatar, capture, chosen, performance, backend)
 
-    own, recording = motion_figures(faces, chosen, capture.camera.height)
+    own, recording = motion_figures(faces, chosen, capture.camera.height, capture.fps)
+    for row, who in ((own, "avatar"), (recording, "noise")):
+        row["closed_pbm"] = _closed(faces[who], closures, chosen, capture.fps, usual)
     own |= {key: _mean(rows, key) for key in sorted({key for row in rows for key in row})}
-    if silent is not None:
-        own["silence_moving"] = 100 * motion.moving_share(silent, faces["recording"].opening())
+    if driver != "expression":
+        with progress.bar("Listening to silence and noise", leakage.frame_count(avatar.fps)) as step:
+            own |= leakage.drawn_leakage(avatar, usual.tracked, backend, step)
+        own |= leakage.predicted_leakage(avatar, usual.metres)
     own |= speed_figures(seconds)
     report = Report(
         avatar_name=str(avatar.meta.get("name") or "avatar"),
@@ -101,13 +119,14 @@ def evaluate(
         curves=_curves(rows, faces, capture.camera.height),
         machine=machine_facts(avatar.n_gaussians, backend),
         notes=notes,
+        spoken=[spoken.measure(avatar, drive, usual, backend, draw_drives) for drive in drives],
     )
     if out is not None:
         shown, mouths = (
             gallery.frames(report, capture, images),
             gallery.mouths(report, capture, images, faces["recording"]),
         )
-        page.write(report, shown, mouths, out)
+        page.write(report, shown, mouths, out, closures.times)
     return report
 
 
@@ -119,9 +138,7 @@ def _with_fitted_poses(avatar: Avatar, capture: Capture, frames: np.ndarray, per
     return dataclasses.replace(performance, head_pose=fitted.head_pose, torso_pose=fitted.torso_pose)
 
 
-def _quick_psnr(
-    avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance, backend: str
-) -> float:
+def _quick_psnr(avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance, backend: str) -> float:
     pictures = zip(play(avatar, performance, backend=backend), frames, strict=True)
     return float(np.mean([metrics.psnr(image, capture.frame(int(frame))) for image, frame in pictures]))
 
@@ -155,33 +172,26 @@ def speed_figures(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def motion_figures(
-    faces: dict[str, Faces], frames: np.ndarray, height: int
+    faces: dict[str, Faces], frames: np.ndarray, height: int, fps: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Mouth and expression figures of the avatar, and of the recording re-encoded (``noise``) as its own.
 
     Args:
-        faces: ``avatar``, ``recording`` and ``noise``, tracked alike.
+        faces: ``avatar``, ``recording``, ``noise`` and perhaps ``other_voice``, tracked alike.
         frames: (N,) their frame numbers.
         height: of the images, pixels.
+        fps: frames per second.
     """
     truth = faces["recording"]
     out = []
     for face in (faces["avatar"], faces["noise"]):
         scaled, reference = motion.to_512(face.landmarks, height), motion.to_512(truth.landmarks, height)
         lmd = motion.landmark_distance(scaled[:, LIPS], reference[:, LIPS])
-        opening, recorded = face.opening(), truth.opening()
-        lag, best = motion.best_lag(opening, recorded, frames)
-        low, high = motion.spread(opening)
-        recorded_low, recorded_high = motion.spread(recorded)
-        span = recorded_high - recorded_low
         out.append(
             {
                 "lmd_px": motion.mean(lmd),
                 "lmd_eyes": 100 * motion.mean(lmd / motion.eye_distance(reference)),
-                "opening_correlation": motion.correlation(opening, recorded),
-                "opening_best": best,
-                "opening_lag": float(lag) if np.isfinite(best) else np.nan,
-                "opening_range": (high - low) / span if span > 0 else np.nan,
+                **figures(Lips.of(face), Lips.of(truth), frames, fps),
                 "shapes_all": motion.shape_error(face.blendshapes, truth.blendshapes),
                 "shapes_mouth": motion.shape_error(face.blendshapes, truth.blendshapes, MOUTH_SHAPES),
                 "shapes_upper": motion.shape_error(face.blendshapes, truth.blendshapes, UPPER_SHAPES),
@@ -189,7 +199,15 @@ def motion_figures(
                 "face_found": 100 * float(face.found.mean()),
             }
         )
+    if "other_voice" in faces:
+        again = motion.correlation(faces["other_voice"].opening(), truth.opening())
+        out[0]["other_voice_correlation"] = again
+        out[0]["other_voice_loss"] = out[0]["opening_correlation"] - again
     return out[0], out[1]
+
+
+def _closed(faces: Faces, closures: Closures, frames: np.ndarray, fps: float, usual: Usual) -> float:
+    return closed_share(faces.opening(), closures.times, frames, fps, usual.tracked.closed_below)
 
 
 def _check(avatar: Avatar, capture: Capture, frames: np.ndarray) -> None:
@@ -253,9 +271,15 @@ def _track(capture: Capture, frames: np.ndarray, images: Sequence[np.ndarray]) -
         return {name: track_faces(source, step) for name, source in sources.items()}
 
 
-def _silent_opening(avatar: Avatar, backend: str) -> np.ndarray:
-    performance = from_audio(avatar, np.zeros(int(SILENCE_S * 16000), np.float32), seed=0, head="still")
-    return track_faces(play(avatar, performance, backend=backend)).opening()
+def _in_another_voice(
+    avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance, backend: str
+) -> Faces:
+    """The same frames, drawn again with the words in another voice."""
+    sound = another_voice(capture.audio)
+    speech = speech_windows(avatar.meta["speech"], sound, capture.fps, capture.n_frames)[frames]
+    with progress.bar("Speaking in another voice", len(frames)) as step:
+        spoken = dataclasses.replace(performance, speech=speech)
+        return track_faces(play(avatar, spoken, backend=backend), step)
 
 
 def _mean(rows: Sequence[dict[str, float]], key: str) -> float:
@@ -270,8 +294,8 @@ def _curves(rows: Sequence[dict[str, float]], faces: dict[str, Faces], height: i
     return {
         **{key: plain_list(values) for key, values in curves.items()},
         "lmd_px": plain_list(motion.landmark_distance(*lips)),
-        "opening_avatar": plain_list(faces["avatar"].opening()),
-        "opening_recording": plain_list(faces["recording"].opening()),
+        **{f"opening_{who}": plain_list(face.opening()) for who, face in faces.items() if who != "noise"},
+        **{f"width_{who}": plain_list(face.width()) for who, face in faces.items() if who != "noise"},
     }
 
 

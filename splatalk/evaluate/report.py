@@ -14,7 +14,31 @@ from rich.table import Table
 from splatalk.errors import FormatError
 from splatalk.evaluate.catalogue import ARROWS, METRICS
 
-VERSION = 1
+VERSION = 2
+
+
+@dataclasses.dataclass
+class Spoken:
+    """Speech that the avatar never heard, against the truth of how the person says it.
+
+    Args:
+        name: file of the sound.
+        truth: file of the truth.
+        closures: how many p, b and m there are, and where their times come from.
+        fps: frames a second of the curves.
+        avatar, recording: figures by ``Metric.key``; ``recording`` is the truth's own row.
+        curves: values per frame from 0: ``opening_…`` and ``width_…`` of ``avatar``, ``recording`` and ``other_voice``.
+        closed: start and end of each p, b and m, seconds.
+    """
+
+    name: str
+    truth: str
+    closures: str
+    fps: float
+    avatar: dict[str, float | None]
+    recording: dict[str, float | None]
+    curves: dict[str, list[float | None]]
+    closed: list[list[float]]
 
 
 @dataclasses.dataclass
@@ -31,8 +55,9 @@ class Report:
         mouth: what drove the mouth.
         avatar: figures of the avatar by ``Metric.key``.
         recording: the recording's own figures.
-        curves: values per compared frame: ``psnr_full``, ``lpips_full``, ``lmd_px``, ``opening_avatar``,
-            ``opening_recording``.
+        curves: values per compared frame: ``psnr_full``, ``lpips_full``, ``lmd_px``, ``opening_…`` and ``width_…`` of
+            ``avatar``, ``recording`` and ``other_voice``.
+        spoken: speech from elsewhere, with its own truth.
         machine: where and when it ran.
         notes: what a reader must know besides.
     """
@@ -49,6 +74,7 @@ class Report:
     curves: dict[str, list[float | None]]
     machine: dict[str, str] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    spoken: list[Spoken] = dataclasses.field(default_factory=list)
     version: int = VERSION
 
     def to_json(self) -> str:
@@ -72,6 +98,9 @@ class Report:
             report = cls(**{name: read(data[name]) for name, read in _READERS.items()})
             if any(len(curve) != len(report.frames) for curve in report.curves.values()):
                 raise ValueError("a curve and the frames differ in length")
+            for spoken in report.spoken:
+                if len({len(curve) for curve in spoken.curves.values()}) > 1:
+                    raise ValueError("the curves of a sound differ in length")
             return report
         except (ValueError, TypeError, KeyError, RecursionError) as e:
             reason = f"{e.args[0]!r} is missing" if isinstance(e, KeyError) else str(e)
@@ -90,6 +119,16 @@ def plain_list(values: Sequence[float] | np.ndarray) -> list[float | None]:
 def table(report: Report) -> Table:
     """The figures for the terminal."""
     title = f"{report.avatar_name} against {report.capture_name}: {len(report.frames)} held-out frames"
+    return _table(title, report.avatar, report.recording)
+
+
+def spoken_table(report: Report, spoken: Spoken) -> Table:
+    """The figures of one sound for the terminal."""
+    title = f"{report.avatar_name} says {spoken.name}, against {spoken.truth}; {spoken.closures}"
+    return _table(title, spoken.avatar, spoken.recording)
+
+
+def _table(title: str, avatar: Mapping[str, float | None], recording: Mapping[str, float | None]) -> Table:
     out = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
     out.add_column("")
     out.add_column("avatar", justify="right")
@@ -98,13 +137,13 @@ def table(report: Report) -> Table:
     out.add_column("better")
     previous = METRICS[0].group
     for metric in METRICS:
-        if metric.key not in report.avatar:
+        if metric.key not in avatar:
             continue
         if metric.group != previous:
             out.add_section()
             previous = metric.group
-        own = metric.shown(report.recording.get(metric.key))
-        out.add_row(metric.label, metric.shown(report.avatar[metric.key]), own, metric.unit, ARROWS[metric.better])
+        own = metric.shown(recording.get(metric.key))
+        out.add_row(metric.label, metric.shown(avatar[metric.key]), own, metric.unit, ARROWS[metric.better])
     return out
 
 
@@ -146,6 +185,24 @@ def _map(value: Any, read: Any) -> dict:
     return {_text(k): read(v) for k, v in value.items()}
 
 
+def _figures(value: Any) -> dict[str, float | None]:
+    return _map(value, _optional)
+
+
+def _curves(value: Any) -> dict[str, list[float | None]]:
+    return _map(value, lambda curve: _list(curve, _optional))
+
+
+def _spoken(value: Any) -> Spoken:
+    if not isinstance(value, dict) or value.keys() != _SPOKEN.keys():
+        raise ValueError("a sound has other fields")
+    return Spoken(**{name: read(value[name]) for name, read in _SPOKEN.items()})
+
+
+_SPOKEN: dict[str, Any] = {
+    "name": _text, "truth": _text, "closures": _text, "fps": _number, "avatar": _figures, "recording": _figures,
+    "curves": _curves, "closed": lambda v: _list(v, lambda times: _list(times, _number)),
+}  # fmt: skip
 _READERS: dict[str, Any] = {
     "avatar_name": _text,
     "capture_name": _text,
@@ -154,10 +211,11 @@ _READERS: dict[str, Any] = {
     "width": _count,
     "height": _count,
     "mouth": _text,
-    "avatar": lambda v: _map(v, _optional),
-    "recording": lambda v: _map(v, _optional),
-    "curves": lambda v: _map(v, lambda curve: _list(curve, _optional)),
+    "avatar": _figures,
+    "recording": _figures,
+    "curves": _curves,
     "machine": lambda v: _map(v, _text),
     "notes": lambda v: _list(v, _text),
+    "spoken": lambda v: _list(v, _spoken),
     "version": _count,
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from splatalk.avatar.controls import BLENDSHAPES
-from splatalk.avatar.face_mesh import LIPS_INNER, LIPS_OUTER, N_LANDMARKS, mouth_opening
+from splatalk.avatar.face_mesh import LIPS_INNER, LIPS_OUTER, MOUTH_CORNERS, N_LANDMARKS, mouth_opening
 from splatalk.capture.faces import VIEWS, Face, FaceFinder
 from splatalk.evaluate import motion
 
@@ -38,6 +38,12 @@ class Faces:
     def opening(self) -> np.ndarray:
         """(N,) gap of the inner lips over the distance from the top of the forehead to below the nose."""
         return mouth_opening(self.landmarks) / motion.face_height(self.landmarks)
+
+    def width(self) -> np.ndarray:
+        """(N,) distance of the mouth corners over that of the outer eye corners, which a turn foreshortens alike."""
+        right, left = MOUTH_CORNERS
+        corners = np.linalg.norm(self.landmarks[:, right] - self.landmarks[:, left], axis=-1)
+        return np.asarray(corners / motion.eye_distance(self.landmarks))
 
 
 def track_faces(images: Iterable[np.ndarray], step: Callable[[], object] | None = None) -> Faces:

@@ -88,12 +88,29 @@ def test_blendshape_error_of_columns() -> None:
 
 
 def test_a_still_mouth_does_not_move() -> None:
-    speaking = np.abs(np.sin(np.arange(60) / 4)) * 0.1
+    span = 0.1
     still = np.full(50, 0.02) + np.random.default_rng(0).normal(0, 1e-4, 50)
-    assert motion.moving_share(still, speaking) == 0
+    assert motion.moving_share(still, span) == 0
     still[10:20] += 0.05
-    assert motion.moving_share(still, speaking) == pytest.approx(0.2)
-    assert math.isnan(motion.moving_share(still, np.ones(5)))
+    assert motion.moving_share(still, span) == pytest.approx(0.2)
+    assert motion.moving_share(still, span, rest=0.07) == pytest.approx(0.8)
+    assert math.isnan(motion.moving_share(still, 0.0))
+
+
+@given(st.floats(-4, 4))
+def test_delays_are_found_between_frames(late: float) -> None:
+    frames = np.arange(150)
+    curves = [np.sin((frames - d) / 2.9) + 0.7 * np.sin((frames - d) / 4.7 + 1) for d in (late, 0.0)]
+    lag, best = motion.fine_lag(curves[0], curves[1], frames)
+    assert lag == pytest.approx(late, abs=0.05) and best == pytest.approx(1, abs=0.01)
+    assert all(math.isnan(v) for v in motion.fine_lag(np.ones(150), curves[1], frames))
+
+
+@given(st.floats(-1, 1), st.floats(0.5, 2), finite, finite)
+def test_alignment_takes_off_turning_scaling_and_moving(angle: float, scale: float, dx: float, dy: float) -> None:
+    reference = faces(3)
+    turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    np.testing.assert_allclose(motion.aligned(reference @ turn.T + (dx, dy), reference), reference, atol=1e-6)
 
 
 def test_face_sizes() -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from splatalk.errors import UserError
-from splatalk.evaluate import motion, protocol
+from splatalk.evaluate import leakage, motion, protocol
+from splatalk.evaluate.mouth import Lips
+from splatalk.evaluate.phonemes import Closures
 from splatalk.evaluate.report import Report
 from splatalk.evaluate.tracking import LIPS, Faces
 from splatalk.render.camera import Camera
 
 N, SIZE, FIRST = 60, 64, 40
+CLOSURES = np.array([[1.74, 1.78], [2.05, 2.10]])
+"""Seconds: frames 43 to 45, where the fake mouth is wide open, and 51 to 53, where it is closed."""
 
 
 def opening(i: int) -> int:
@@ -34,7 +40,15 @@ def picture(i: int) -> np.ndarray:
 class FakeCapture:
     path, fps, n_frames = Path("fake.capture"), 25.0, N
     camera = Camera(SIZE, SIZE, 100, 100, 32, 32)
-    tracks = types.SimpleNamespace(face_box=np.tile((12.0, 12, 52, 52), (N, 1)))
+    audio = np.ones(N * 640, np.float32)
+
+    @functools.cached_property
+    def tracks(self) -> types.SimpleNamespace:
+        faces = track(self.frame(i) for i in range(N))
+        return types.SimpleNamespace(
+            face_box=np.tile((12.0, 12, 52, 52), (N, 1)), valid=np.ones(N, bool), landmarks=faces.landmarks,
+            blendshapes=faces.blendshapes, landmarks_head=faces.landmarks / 1e4,
+        )  # fmt: skip
 
     def frame(self, i: int) -> np.ndarray:
         return picture(int(i))
@@ -50,16 +64,37 @@ class FakeCapture:
 
 
 class FakeAvatar:
-    meta = types.MappingProxyType({"name": "Fake"})
-    camera, n_gaussians, audio_encoder = FakeCapture.camera, 7, object()
+    meta = types.MappingProxyType({"name": "Fake", "speech": "mel"})
+    camera, n_gaussians, audio_encoder, fps = FakeCapture.camera, 7, object(), 25.0
     forgotten = False
 
     def forget_features(self) -> None:
         self.forgotten = True
 
 
-class FakePerformance(list):
-    audio, fps = np.ones(10, np.float32), 25.0
+@dataclasses.dataclass
+class FakePerformance:
+    frames: Sequence[int]
+    draw: str = "draw"
+    audio: np.ndarray = dataclasses.field(default_factory=lambda: np.ones(10, np.float32))
+    fps: float = 25.0
+    speech: object = None
+
+    def __post_init__(self) -> None:
+        self.draw = "other_voice" if self.speech == "other voice" else self.draw
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.frames)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+class OtherVoice:
+    """Features of the other voice."""
+
+    def __getitem__(self, frames: np.ndarray) -> str:
+        return "other voice"
 
 
 def track(images: Iterable[np.ndarray], step: Callable[[], object] | None = None) -> Faces:
@@ -81,22 +116,25 @@ def track(images: Iterable[np.ndarray], step: Callable[[], object] | None = None
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[int], np.ndarray]]:
     """Replaces drive and the tracker; ``draw`` is what the fake avatar shows in a frame, ``silence`` in silence."""
-    draws: dict[str, Callable[[int], np.ndarray]] = {"draw": picture, "silence": lambda i: picture(0)}
+    draws: dict[str, Callable[[int], np.ndarray]] = {
+        "draw": picture, "silence": lambda i: picture(0), "noise": lambda i: picture(0), "other_voice": picture,
+    }  # fmt: skip
 
     def play(avatar: object, performance: FakePerformance, backend: str) -> Iterator[np.ndarray]:
-        name = "silence" if getattr(performance, "silent", False) else "draw"
-        return (draws[name](i) for i in performance)
+        return (draws[performance.draw](i) for i in performance)
 
-    def silence(avatar: object, samples: np.ndarray, seed: int, head: str) -> FakePerformance:
-        assert not samples.any()
-        performance = FakePerformance(range(50))
-        performance.silent = True  # type: ignore[attr-defined]
-        return performance
+    def resting(avatar: object, samples: np.ndarray, seed: int, head: str) -> FakePerformance:
+        return FakePerformance(range(50), "noise" if samples.any() else "silence")
 
-    monkeypatch.setattr(protocol, "play", play)
+    for module in (protocol, leakage):
+        monkeypatch.setattr(module, "play", play)
+        monkeypatch.setattr(module, "track_faces", track)
     monkeypatch.setattr(protocol, "from_capture", lambda avatar, capture, frames, mouth: FakePerformance(frames))
-    monkeypatch.setattr(protocol, "from_audio", silence)
-    monkeypatch.setattr(protocol, "track_faces", track)
+    monkeypatch.setattr(leakage, "from_audio", resting)
+    monkeypatch.setattr(leakage, "predicted_lips", lambda avatar, samples, n: Lips(np.zeros(n), np.ones(n)))
+    monkeypatch.setattr(protocol, "another_voice", lambda samples: samples)
+    monkeypatch.setattr(protocol, "speech_windows", lambda *_: OtherVoice())
+    monkeypatch.setattr(protocol, "heard_closures", lambda samples: Closures(CLOSURES, "times made up"))
     monkeypatch.setattr(protocol, "machine_facts", lambda n, backend: {"Gaussians": str(n)})
     return draws
 
@@ -107,12 +145,12 @@ def measure(**options: object) -> Report:
 
 def test_a_perfect_avatar(world: dict) -> None:
     report = measure()
-    assert report.frames == list(range(FIRST, N)) and report.mouth == "audio" and not report.notes
+    assert report.frames == list(range(FIRST, N)) and report.mouth == "audio" and len(report.notes) == 1
     assert report.avatar["psnr_full"] is None  # infinite
     assert report.avatar["ssim_full"] == pytest.approx(1)
-    assert report.avatar["lmd_px"] == 0 and report.avatar["opening_lag"] == 0
+    assert report.avatar["lmd_px"] == 0 and abs(report.avatar["opening_lag_ms"]) < 4
     assert report.avatar["opening_correlation"] == pytest.approx(1)
-    assert report.avatar["silence_moving"] == 0 and report.avatar["face_found"] == 100
+    assert report.avatar["silence_moving"] == report.avatar["noise_moving"] == 0 and report.avatar["face_found"] == 100
     assert report.recording["opening_correlation"] > 0.95 and "psnr_full" not in report.recording
 
 
@@ -128,14 +166,36 @@ def test_a_known_error_inside_the_person_only(world: dict) -> None:
 def test_a_late_mouth_is_told(world: dict) -> None:
     world["draw"] = lambda i: picture(i - 2)
     report = measure()
-    assert report.avatar["opening_lag"] == 2
-    assert report.avatar["opening_best"] == pytest.approx(1)
+    assert report.avatar["opening_lag_ms"] == pytest.approx(80, abs=4)
+    assert report.avatar["opening_best"] == pytest.approx(1, abs=0.01)
     assert report.avatar["opening_correlation"] < 0.9 and report.avatar["lmd_px"] > 0
 
 
 def test_a_mouth_that_moves_in_silence_is_told(world: dict) -> None:
     world["silence"] = lambda i: picture(i)
     assert measure().avatar["silence_moving"] > 50
+
+
+def test_a_mouth_that_moves_in_noise_is_told(world: dict) -> None:
+    world["noise"] = lambda i: picture(i)
+    moving = measure().avatar
+    assert moving["noise_moving"] > 50 and moving["silence_moving"] == 0
+
+
+def test_another_voice_is_told(world: dict) -> None:
+    world["other_voice"] = lambda i: picture(i + 5)
+    report = measure()
+    assert report.avatar["other_voice_correlation"] < 0.5
+    assert report.avatar["other_voice_loss"] == pytest.approx(1 - report.avatar["other_voice_correlation"])
+    assert len(report.curves["opening_other_voice"]) == N - FIRST
+    assert "other_voice_loss" not in measure(voices=False).avatar
+
+
+def test_lips_that_close_are_counted(world: dict) -> None:
+    report = measure()
+    assert report.avatar["closed_pbm"] == report.recording["closed_pbm"] == 50
+    world["draw"] = lambda i: picture(0)
+    assert measure().avatar["closed_pbm"] == 0
 
 
 def test_a_mouth_driven_by_curves_is_not_asked_about_silence(world: dict) -> None:
@@ -182,7 +242,8 @@ def test_faces_never_found_give_no_figures(world: dict, monkeypatch: pytest.Monk
         n = sum(1 for _ in images)
         return Faces(np.full((n, 478, 2), np.nan), np.full((n, 52), np.nan))
 
-    monkeypatch.setattr(protocol, "track_faces", blind)
+    for module in (protocol, leakage):
+        monkeypatch.setattr(module, "track_faces", blind)
     report = measure(out=tmp_path / "out")
     assert report.avatar["face_found"] == 0 and report.avatar["lmd_px"] is None
     assert report.avatar["opening_correlation"] is None and report.avatar["silence_moving"] is None

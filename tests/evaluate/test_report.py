@@ -17,7 +17,7 @@ from rich.console import Console
 from splatalk.errors import FormatError, UserError
 from splatalk.evaluate import gallery, page, pictures
 from splatalk.evaluate.catalogue import BY_KEY, HEADLINES, METRICS
-from splatalk.evaluate.report import Report, plain, plain_list, table
+from splatalk.evaluate.report import Report, Spoken, plain, plain_list, table
 from splatalk.plot import plot
 
 VOID = {"meta", "img", "br"}
@@ -35,7 +35,7 @@ def report(name: str = "Ada") -> Report:
         height=48,
         mouth="audio",
         avatar={m.key: 12.3456 for m in METRICS},
-        recording={"lmd_px": 0.25, "face_found": 100.0, "opening_lag": None},
+        recording={"lmd_px": 0.25, "face_found": 100.0, "opening_lag_ms": None},
         curves={
             "psnr_full": [30.0 + i for i in range(n)],
             "opening_avatar": opening,
@@ -43,7 +43,16 @@ def report(name: str = "Ada") -> Report:
         },
         machine={"date": "2026-01-01", "processor": "one & only"},
         notes=["7 frames left out <here>."],
+        spoken=[spoken()],
     )
+
+
+def spoken() -> Spoken:
+    curves = {f"{kind}_{who}": [0.1, None, 0.3] for kind in ("opening", "width") for who in ("avatar", "recording")}
+    return Spoken(
+        "talk & more.wav", "talk.mp4", "1 phoneme times from talk.json", 25.0, {"opening_correlation": 0.91},
+        {"closed_pbm": 100.0}, curves, [[0.02, 0.06]],
+    )  # fmt: skip
 
 
 def image(value: int = 90) -> np.ndarray:
@@ -100,7 +109,7 @@ def test_values_that_do_not_exist_are_null() -> None:
     [
         ("version", 99), ("frames", [1.5]), ("frames", [True]), ("fps", "25"), ("fps", None), ("avatar", []),
         ("avatar", {"psnr_full": "high"}), ("curves", {"psnr_full": [1.0]}), ("machine", {"a": 1}), ("more", 1),
-        ("width", -1), ("notes", "none"), ("mouth", None),
+        ("width", -1), ("notes", "none"), ("mouth", None), ("spoken", [{}]), ("spoken", {}),
     ],
 )  # fmt: skip
 def test_wrong_fields_are_refused(field: str, value: object) -> None:
@@ -181,7 +190,8 @@ def test_everything_is_written_and_the_page_stays_small(tmp_path: Path) -> None:
     page.write(report(), many, pictures.picture("mouths", "Mouths", image()), tmp_path / "deep" / "out")
     out = tmp_path / "deep" / "out"
     assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()) == [
-        "frames/000000.jpg", "frames/000001.jpg", "frames/mouths.jpg", "index.html", "report.json",
+        "frames/000000.jpg", "frames/000001.jpg", "frames/mouths.jpg", "index.html", "mouth.png",
+        "mouth_talk & more.png", "report.json",
     ]  # fmt: skip
     assert Report.from_json((out / "report.json").read_text()) == report()
     page.write(report("Second"), many, None, out)
