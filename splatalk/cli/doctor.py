@@ -40,6 +40,7 @@ OPTIONAL = {  # import name → what its absence costs, how to get it
         "pip install 'splatalk[lpips]', where torchvision matches torch",
     ),
     "espeakng_loader": ("speaking text with --text", "pip install 'splatalk[text]'"),
+    "transformers": ("HuBERT and wav2vec 2.0 features (--set speech=hubert)", "pip install 'splatalk[hubert]'"),
     "pxr": ("export --to usd", EXPORT_EXTRA),
     "fourdgs": ("export --to 4dgs", EXPORT_EXTRA),
     "splats4d": ("export --to splat4d", EXPORT_EXTRA),

@@ -8,9 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from splatalk.errors import AssetError
 from splatalk.speech.audio import SAMPLE_RATE
 from splatalk.speech.lip_reading import viseme_probabilities
 from splatalk.speech.mel import MelEncoder
+from splatalk.speech.pretrained import MODELS, PretrainedEncoder
 from splatalk.speech.prior import ARTICULATION, articulation
 from splatalk.speech.prosody import PROSODY, prosody
 from splatalk.speech.visemes import VISEMES
@@ -29,23 +31,32 @@ class SpeechEncoder(Protocol):
         ...
 
 
-ENCODERS = ("mel", "whisper")
-FEATURES = ("mel", "whisper", "visemes")
+ENCODERS = ("mel", "whisper", *MODELS)
+FEATURES = ("mel", "whisper", "visemes", *MODELS)
 """What ``speech_windows`` knows: an encoder's features, or Whisper's with probabilities of the visemes beside them."""
 
 
 @functools.cache
 def load(name: str) -> SpeechEncoder:
-    """The encoder of that name; one instance a process.
+    """The encoder of that name; one instance a process. ``hubert:0123456789abcdef`` asks for certain weights.
 
     Raises:
-        AssetError: its model could not be fetched.
+        AssetError: its model could not be fetched, or is another one.
         ValueError: there is none of that name.
     """
     if name == "mel":
         return MelEncoder()
     if name == "whisper":
         return WhisperEncoder()
+    kind, _, wanted = name.partition(":")
+    if kind in MODELS:
+        encoder = PretrainedEncoder(kind)
+        if wanted and encoder.fingerprint != wanted:
+            raise AssetError(
+                f"This avatar was made with another {kind} model than the one in {encoder.folder}.",
+                f"Use the one whose weights' SHA-256 begins with {wanted}; this one's with {encoder.fingerprint}.",
+            )
+        return encoder
     raise ValueError(f"speech encoder {name!r}: use one of {ENCODERS}")
 
 
@@ -102,7 +113,7 @@ def speech_windows(name: str, samples: np.ndarray, fps: float, n_frames: int) ->
     """What drives an avatar: everything known of the sound around each frame.
 
     Args:
-        name: one of ``FEATURES``.
+        name: one of ``FEATURES``, or what ``exact_name`` makes of it.
         samples: (S,) float32 at 16 kHz, its zero that of the frames.
         fps: frames per second.
         n_frames: N.
@@ -114,10 +125,23 @@ def speech_windows(name: str, samples: np.ndarray, fps: float, n_frames: int) ->
     length = math.ceil(n_frames / fps * SAMPLE_RATE)
     samples = np.pad(samples[:length], (0, max(0, length - len(samples))))
     words = encoder.extract(samples)
-    known = [words, prosody(samples, encoder.rate, len(words)), articulation(encoder.name, words)]
+    known = [words, prosody(samples, encoder.rate, len(words)), _articulation(encoder, words, samples)]
     if name == "visemes":
         known.insert(1, viseme_probabilities(words))
     return windows(np.concatenate(known, 1), encoder.rate, fps, n_frames, BEFORE, AFTER)
+
+
+def _articulation(encoder: SpeechEncoder, words: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """What mouths do, from the features themselves, or from mel features where nothing was learned of these."""
+    if encoder.name in MODELS:
+        return articulation("mel", load("mel").extract(samples))
+    return articulation(encoder.name, words)
+
+
+def exact_name(name: str) -> str:
+    """How an avatar remembers its features: with the fingerprint of weights that are not splatalk's."""
+    encoder = load(name) if name in MODELS else None
+    return f"{name}:{encoder.fingerprint}" if isinstance(encoder, PretrainedEncoder) else name
 
 
 def n_visemes(name: str) -> int:

@@ -29,7 +29,7 @@ from splatalk.capture.performance import recorded_performance
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.speech import speech_windows
-from splatalk.speech.features import n_visemes
+from splatalk.speech.features import exact_name, n_visemes
 from splatalk.train import checkpoint
 from splatalk.train.device import choose
 from splatalk.train.frames import mean_face
@@ -195,7 +195,7 @@ def _meta(capture: Capture, preset: Preset, seed: int) -> dict[str, Any]:
         "splatalk": splatalk.__version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "fps": capture.fps,
-        "speech": preset.speech,
+        "speech": exact_name(preset.speech),
         "consent": capture.meta.get("consent"),
         "source": capture.meta.get("source"),
         "training": {"preset": preset.to_json(), "seed": seed, "frames": len(capture.train_frames())},
