@@ -1,148 +1,181 @@
-"""What a recording is good for: figures, warnings and advice."""
+"""What a recording is good for: its figures, what each shortcoming costs, a grade, warnings, and three things to do."""
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 
+from splatalk.avatar.mouth_basis import mouth_opening_and_width
+from splatalk.capture import hearing, seeing
+from splatalk.capture.advice import advice, limits
 from splatalk.capture.decode import VideoFacts
 from splatalk.capture.extract import Measurements
 from splatalk.capture.framing import Framing
-from splatalk.capture.geometry import vector_from_rotation
+from splatalk.capture.hearing import Heard
 from splatalk.capture.plate import Plate
 from splatalk.capture.torso import TorsoTrack
 from splatalk.capture.tracks import Solved, reprojection
 
-SILENT_DB = -55.0
-_GOOD_FACE, _GOOD_SECONDS, _GOOD_YAW_DEG, _GOOD_PITCH_DEG = 160.0, 60.0, 12.0, 6.0
+VERSION = 1
+_LOOKED_AT = 16
+_GRADES = ((85, "very good"), (70, "good"), (50, "fair"), (0, "poor"))
+_SURE_TO_MATCH = 0.1
 
 
-def judge(
-    rows: Measurements,
-    solved: Solved,
-    torso: TorsoTrack,
-    plate: Plate,
-    samples: np.ndarray,
-    facts: VideoFacts,
-    framing: Framing,
-    fps: float,
-) -> dict[str, Any]:
-    """The quality report as plain data; see the keys."""
-    tracks, solution = solved.tracks, solved.solution
-    angles = np.degrees(head_angles(tracks.head_pose))
-    low, high = np.percentile(angles, [2, 98], axis=0)
-    sound = sound_levels(samples)
-    error = reprojection(tracks, solution.focal, framing.crop.out_width, framing.crop.out_height)
-    figures = {
-        "seconds": round(len(rows) / fps, 2),
-        "frames": len(rows),
-        "frames_used": int(tracks.valid.sum()),
-        "frames_left_out": _ranges(solved.reasons, fps),
-        "face_size_px": round(framing.size, 1),
-        "sharpness": round(float(np.median(rows.sharpness[rows.found])), 2),
-        "brightness": round(float(np.median(rows.brightness[rows.found])), 1),
-        "clipped": round(float(np.median(rows.clipped[rows.found])), 4),
-        "pose_range_deg": {
-            name: [round(float(low[k]), 1), round(float(high[k]), 1)] for k, name in enumerate(("yaw", "pitch", "roll"))
-        },
-        "focal_px": round(solution.focal, 1),
-        "reprojection_px": round(float(np.median(error)), 3),
-        "wobble": {key: round(value, 4) for key, value in wobble(tracks.head_pose).items()},
-        "torso_followed": round(float((torso.support > 0).mean()), 3),
-        "background_seen": round(plate.seen, 3),
-        "background_moving": round(plate.moving, 4),
-        "sound": sound,
-        "source": {"fps": round(facts.fps, 3), "width": facts.width, "height": facts.height, "codec": facts.codec},
-    }
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """Everything that the capture stage found out about a recording.
+
+    Args:
+        rows: measurements of all frames.
+        solved: tracks and how they were found.
+        torso, plate, heard, facts, framing: from their modules.
+        fps: of the frames.
+        frame: (H, W, 3) uint8 picture by number.
+        matte: (H, W) float32 by number.
+    """
+
+    rows: Measurements
+    solved: Solved
+    torso: TorsoTrack
+    plate: Plate
+    heard: Heard
+    facts: VideoFacts
+    framing: Framing
+    fps: float
+    frame: Callable[[int], np.ndarray]
+    matte: Callable[[int], np.ndarray]
+
+    @property
+    def used(self) -> np.ndarray:
+        """Numbers of the frames that are used."""
+        return np.flatnonzero(self.solved.tracks.valid)
+
+
+def judge(seen: Evidence) -> dict[str, Any]:
+    """The quality report as plain data; docs/formats.md describes it."""
+    figures = measure(seen)
+    found = limits(figures)
+    points = max(0, round(100 - sum(limit["points"] for limit in found)))
+    figures["grade"] = {"points": points, "word": word(points), "limits": found}
     figures["warnings"] = warnings(figures)
-    figures["advice"] = advice(figures)
+    figures["advice"] = advice(found)
     return figures
 
 
-def head_angles(head_pose: np.ndarray) -> np.ndarray:
-    """(N, 4, 4) → (N, 3) yaw (+ = subject's left), pitch (+ = up), roll (+ = towards the subject's left shoulder),
-    rad.
-    """
-    rotation = head_pose[:, :3, :3]
-    forward = -rotation[:, :, 2]
-    yaw = np.arctan2(forward[:, 0], -forward[:, 2])
-    pitch = -np.arcsin(np.clip(forward[:, 1], -1.0, 1.0))
-    side = rotation[:, :, 0]
-    roll = np.arctan2(side[:, 1], side[:, 0])
-    return np.stack([yaw, pitch, roll], axis=-1)
-
-
-def wobble(head_pose: np.ndarray) -> dict[str, float]:
-    """RMS second difference of the head's rotation (degrees) and place (millimetres) between frames."""
-    turn = np.swapaxes(head_pose[:-1, :3, :3], 1, 2) @ head_pose[1:, :3, :3]
-    speed = np.degrees(vector_from_rotation(turn))
-    jerk = np.diff(head_pose[:, :3, 3], n=2, axis=0) * 1000.0
+def brief(figures: dict[str, Any]) -> dict[str, Any]:
+    """The part of the report that ``capture.json`` repeats."""
     return {
-        "rotation_deg": float(np.sqrt((np.diff(speed, axis=0) ** 2).sum(-1).mean())),
-        "translation_mm": float(np.sqrt((jerk**2).sum(-1).mean())),
+        "grade": {key: figures["grade"][key] for key in ("points", "word")},
+        "advice": [tip["text"] for tip in figures["advice"]],
+        "warnings": figures["warnings"],
+        "frames_used": figures["frames"]["used"],
+        "wobble": figures["motion"]["wobble"],
     }
 
 
-def sound_levels(samples: np.ndarray) -> dict[str, Any]:
-    """Loudness of speech and noise in dB below full scale, share of clipped samples, share of time with sound."""
-    blocks = samples[: len(samples) // 320 * 320].reshape(-1, 320)
-    level = 20.0 * np.log10(np.sqrt((blocks**2).mean(axis=1)) + 1e-7)
-    loud, quiet = np.percentile(level, [90, 10])
+def measure(seen: Evidence) -> dict[str, Any]:
+    """Figures only, nothing judged."""
+    rows, tracks, solution, fps = seen.rows, seen.solved.tracks, seen.solved.solution, seen.fps
+    used = seen.used if len(seen.used) else np.arange(len(rows))
+    angles = np.degrees(seeing.head_angles(tracks.head_pose))
+    crop = seen.framing.crop
+    error = reprojection(tracks, solution.focal, crop.out_width, crop.out_height)
+    opening = mouth_opening_and_width(tracks.landmarks_head[used])[:, 0] * 1000.0
+    low, high = np.percentile(opening, [5, 98])
+    features = seen.heard.features
+    visemes = None if features is None else hearing.visemes_heard(features)
+    facts = seen.facts
     return {
-        "speech_db": round(float(loud), 1),
-        "noise_db": round(float(quiet), 1),
-        "clipped": round(float((np.abs(samples) > 0.985).mean()), 5),
-        "active": round(float((level > max(loud - 25.0, SILENT_DB)).mean()), 3),
-        "silent": bool(loud < SILENT_DB),
+        "format": "splatalk report",
+        "version": VERSION,
+        "recording": {
+            "name": facts.path.name,
+            "seconds": round(len(rows) / fps, 2),
+            "width": facts.width,
+            "height": facts.height,
+            "fps": round(facts.fps, 3),
+            "codec": facts.codec,
+        },
+        "frames": {
+            "total": len(rows),
+            "used": int(tracks.valid.sum()),
+            "by_reason": dict(collections.Counter(seen.solved.reasons.values()).most_common()),
+            "left_out": stretches(seen.solved.reasons, fps),
+        },
+        "face": {
+            "size_px": round(seen.framing.size, 1),
+            "focal_px": round(solution.focal, 1),
+            "reprojection_px": round(float(np.median(error)), 3),
+        },
+        "picture": {**seeing.light(rows, angles[:, 0], fps), **_sharpness(seen, used)},
+        "pose": seeing.reached(angles[used], fps),
+        "mouth": {
+            "closed_mm": round(float(low), 1),
+            "widest_mm": round(float(high), 1),
+            "blinks": seeing.blinks(tracks.blendshapes),
+        },
+        "speech": {
+            "visemes": visemes,
+            "shapes": None if visemes is None else hearing.shapes_heard(visemes),
+            "lips_predicted": None
+            if features is None
+            else hearing.lips_predicted(features, tracks.landmarks_head, tracks.valid, fps),
+        },
+        "sound": hearing.levels(seen.heard.samples),
+        "sync": hearing.sync_figures(seen.heard),
+        "motion": {
+            "wobble": seeing.wobble(tracks.head_pose, solution.focal),
+            "torso_followed": round(float((seen.torso.support > 0).mean()), 3),
+        },
+        "background": {"seen": round(seen.plate.seen, 3), "moving": round(seen.plate.moving, 4)},
     }
+
+
+def _sharpness(seen: Evidence, used: np.ndarray) -> dict[str, float]:
+    """Blur of the face and grain of the picture: medians over frames spread over those that are used."""
+    blur, grain = [], []
+    for i in used[np.linspace(0, len(used) - 1, min(_LOOKED_AT, len(used))).round().astype(int)]:
+        gray = cv2.cvtColor(seen.frame(int(i)), cv2.COLOR_RGB2GRAY)
+        x0, y0, x1, y1 = np.maximum(seen.solved.tracks.face_box[i], 0).astype(int)
+        face = gray[y0:y1, x0:x1]
+        blur += [seeing.blur(face)] if min(face.shape) >= 8 else []
+        grain.append(seeing.grain(gray))
+    return {"blur_px": round(float(np.median(blur)), 2) if blur else 0.0, "grain": round(float(np.median(grain)), 2)}
+
+
+def word(points: int) -> str:
+    """The grade in words."""
+    return next(text for least, text in _GRADES if points >= least)
 
 
 def warnings(figures: dict[str, Any]) -> list[str]:
-    """What may spoil the avatar."""
+    """What happened to the recording, and what may spoil the avatar whatever else is done."""
     found = []
+    sync, frames = figures["sync"], figures["frames"]
     if figures["sound"]["silent"]:
         found.append("The sound track is silent: the avatar cannot learn to speak from it.")
-    elif figures["sound"]["clipped"] > 0.001:
-        found.append("The sound is overdriven.")
-    if figures["frames_used"] < 0.9 * figures["frames"]:
-        found.append(f"{figures['frames'] - figures['frames_used']} frames are left out; see frames_left_out.")
-    if figures["background_moving"] > 0.05:
+    elif sync["moved_s"]:
+        late = "late" if sync["moved_s"] > 0 else "early"
+        found.append(f"The sound came {abs(sync['moved_s']):.2f} s {late}: corrected.")
+    elif sync["checked"] and sync["agreement"] < _SURE_TO_MATCH:
+        found.append("The lips do not follow the sound: is it the speech of the person in the picture?")
+    if frames["used"] < 0.9 * frames["total"]:
+        reason = next(iter(frames["by_reason"]), "unknown")
+        found.append(f"{frames['total'] - frames['used']} of {frames['total']} frames are left out: mostly {reason}.")
+    if figures["background"]["moving"] > 0.05:
         found.append("The background moves; it will look frozen behind the avatar.")
-    if figures["torso_followed"] < 0.5:
+    if figures["motion"]["torso_followed"] < 0.5:
         found.append("The shoulders cannot be followed (plain clothes or out of the picture); the torso is held still.")
-    if figures["clipped"] > 0.1:
-        found.append("Parts of the face are over- or underexposed.")
     return found
 
 
-def advice(figures: dict[str, Any]) -> list[str]:
-    """At most three things to do better, the most useful first."""
-    yaw, pitch = figures["pose_range_deg"]["yaw"], figures["pose_range_deg"]["pitch"]
-    found = []
-    if figures["sound"]["silent"]:
-        found.append("Record again with a working microphone.")
-    elif figures["sound"]["speech_db"] - figures["sound"]["noise_db"] < 15:
-        found.append("Speak closer to the microphone or in a quieter room.")
-    if figures["face_size_px"] < _GOOD_FACE:
-        found.append(
-            f"Move closer: the face is {figures['face_size_px']:.0f} pixels large, {_GOOD_FACE:.0f} are better."
-        )
-    if figures["seconds"] < _GOOD_SECONDS:
-        found.append(f"Record {_GOOD_SECONDS - figures['seconds']:.0f} s more of lively speech.")
-    for side, reached in (("left", yaw[1]), ("right", -yaw[0])):
-        if reached < _GOOD_YAW_DEG:
-            found.append(
-                f"Turn your head further {side}: {max(reached, 0):.0f} of {_GOOD_YAW_DEG:.0f} degrees are seen."
-            )
-    if pitch[1] - pitch[0] < 2 * _GOOD_PITCH_DEG:
-        found.append("Nod a few times, so that the head is seen from above and below.")
-    if figures["brightness"] < 60:
-        found.append("Use more light on the face.")
-    return found[:3]
-
-
-def _ranges(reasons: dict[int, str], fps: float) -> list[dict[str, Any]]:
+def stretches(reasons: dict[int, str], fps: float) -> list[dict[str, Any]]:
     """Unfit frames as stretches of time with one reason each."""
     out: list[dict[str, Any]] = []
     previous: tuple[int, str] | None = None

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from splatalk.capture import pictures, plate, quality, reasons, torso
+from splatalk.capture import pictures, plate, quality, reasons, report_page, torso
 from splatalk.capture.dataset import VERSION, Capture, write_wave
 from splatalk.capture.decode import VideoFacts, probe
 from splatalk.capture.extract import BATCH, Measurements, extract
@@ -23,7 +23,6 @@ from splatalk.capture.faces import FaceFinder
 from splatalk.capture.footage import Footage, PictureFolders
 from splatalk.capture.framing import Framing, look
 from splatalk.capture.preview import write_preview
-from splatalk.capture.report import draw_report
 from splatalk.capture.sound import in_time, read_sound, require_sound
 from splatalk.capture.tracks import Solved, assemble
 from splatalk.errors import CaptureError, UserError
@@ -117,26 +116,25 @@ def _finish(
     note("Solving head pose, face and camera together")
     solved = assemble(rows, width, height, FPS, options.focal)
     tracks = solved.tracks
-    samples, delay = in_time(samples, solved, FPS)
+    heard = in_time(samples, solved, FPS)
     footage = PictureFolders(folder)
     torso_track = _follow_torso(footage, solved)
     reference, focal = tracks.reference_frame, solved.solution.focal
     tracks.torso_pose = torso.to_poses(torso_track, tracks.head_pose[reference], reference, focal, (width, height), FPS)
     background = _build_plate(footage, len(rows))
     pictures.write(folder / "plate.png", background.image)
-    write_wave(folder / "audio.wav", samples)
+    write_wave(folder / "audio.wav", heard.samples)
     tracks.reason = reasons.encode(solved.reasons, len(rows))
     tracks.save(folder / "tracks.npz")
-    summary = quality.judge(rows, solved, torso_track, background, samples, facts, framing, FPS)
-    if delay:
-        summary["sound_moved_s"] = delay
-        summary["warnings"].append(f"The sound came {abs(delay):.2f} s {'late' if delay > 0 else 'early'}: corrected.")
+    seen = quality.Evidence(
+        rows, solved, torso_track, background, heard, facts, framing, FPS, footage.frame, footage.matte
+    )
+    summary = quality.judge(seen)
     camera = Camera(width, height, solved.solution.focal, solved.solution.focal, width / 2, height / 2)
     meta = _describe(facts, framing, camera, len(rows), tracks.reference_frame, summary, options)
     (folder / "report.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     (folder / "capture.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-    picture = draw_report(footage.frame, footage.matte, background.image, solved, samples, summary, FPS)
-    pictures.write(folder / "report.png", picture)
+    (folder / "report.html").write_text(report_page.build(seen, summary), encoding="utf-8")
     shutil.rmtree(folder / "batches")
     (folder / "work.json").unlink()
 
@@ -174,7 +172,7 @@ def _describe(
         "reference_frame": reference,
         "source": {"name": facts.path.name, **source, "crop": dataclasses.asdict(framing.crop)},
         "consent": options.consent,
-        "quality": {key: summary[key] for key in ("advice", "warnings", "frames_used", "wobble")},
+        "quality": quality.brief(summary),
     }
 
 

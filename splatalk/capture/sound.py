@@ -9,10 +9,12 @@ import numpy as np
 
 from splatalk.avatar.mouth_basis import mouth_opening_and_width
 from splatalk.capture.decode import VideoFacts, decoded, opened
+from splatalk.capture.hearing import FEATURE_RATE, Heard
 from splatalk.capture.tracks import Solved
 from splatalk.errors import AssetError, CaptureError
 from splatalk.progress import note
-from splatalk.speech.sync import estimate_offset, moved
+from splatalk.speech.features import load
+from splatalk.speech.sync import moved, offset_of
 
 SAMPLE_RATE = 16000
 
@@ -27,29 +29,29 @@ def require_sound(facts: VideoFacts) -> None:
         raise CaptureError(f"{facts.path} has no sound track.", "Record with sound: speech is what the avatar learns.")
 
 
-def in_time(samples: np.ndarray, solved: Solved, fps: float) -> tuple[np.ndarray, float]:
+def in_time(samples: np.ndarray, solved: Solved, fps: float) -> Heard:
     """Sound moved to where the lips say it belongs, when the evidence is clear.
 
     Frames that have no sound afterwards are marked as not valid.
-
-    Returns:
-        (S,) samples, and by how many seconds they came late (+) or early (-); 0 when nothing was moved.
     """
     tracks = solved.tracks
     lips = mouth_opening_and_width(tracks.landmarks_head)
     try:
-        offset = estimate_offset(samples, lips[:, 0], lips[:, 1], fps)
+        features = load("whisper").extract(samples)
     except AssetError as error:
         note(f"Whether sound and picture fit was not checked: {error.message}")
-        return samples, 0.0
+        return Heard(samples)
+    offset = offset_of(features, lips[:, 0], lips[:, 1], fps)
     if not offset.clear:
-        return samples, 0.0
+        return Heard(samples, features, offset)
     count = math.ceil(abs(offset.seconds) * fps)
     frames = range(len(tracks.valid))[-count:] if offset.seconds > 0 else range(count)
     for i in frames:
         tracks.valid[i] = False
         solved.reasons.setdefault(i, "no sound")
-    return moved(samples, offset.seconds), offset.seconds
+    rows = np.arange(len(features)) + round(offset.seconds * FEATURE_RATE)
+    features = features[np.clip(rows, 0, len(features) - 1)]
+    return Heard(moved(samples, offset.seconds), features, offset, offset.seconds)
 
 
 def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:

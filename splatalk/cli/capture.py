@@ -45,7 +45,7 @@ def command(
     with resumable("What was tracked so far is kept: run the same command again to go on."):
         capture = captures.record(video, output, size=size, person=person, consent=agreed.to_json() if agreed else None)
     text = "\n".join(
-        [f"{output}: {describe(capture)}", *remarks(capture), f"The whole report: {output / 'report.png'}"]
+        [f"{output}: {describe(capture)}", *remarks(capture), f"The whole report: {output / 'report.html'}"]
     )
     report(as_json, {"command": "capture", "output": output, **summary(capture)}, text)
 

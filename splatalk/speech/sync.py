@@ -26,12 +26,14 @@ class Offset:
         score: mean correlation of lips and sound at that delay.
         score_at_zero: the same as recorded.
         clear: whether the evidence is enough to move the sound by ``seconds``.
+        curve: (delay in seconds, score) of every delay tried.
     """
 
     seconds: float
     score: float
     score_at_zero: float
     clear: bool
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 def estimate_offset(
@@ -46,7 +48,13 @@ def estimate_offset(
         fps: frames per second.
         encoder: speech features to use.
     """
-    features = load(encoder).extract(samples)
+    return offset_of(load(encoder).extract(samples), opening, width, fps, encoder=encoder)
+
+
+def offset_of(
+    features: np.ndarray, opening: np.ndarray, width: np.ndarray, fps: float, *, encoder: str = "whisper"
+) -> Offset:
+    """``estimate_offset`` from the encoder's features (T, D) at 50 Hz."""
     expected = articulation(encoder, features)[:, :2]
     n = min(round(len(opening) / fps * _RATE), len(expected))
     times = np.arange(n) / _RATE * fps
@@ -60,7 +68,8 @@ def estimate_offset(
     score, zero = float(scores[best]), float(scores[reach])
     at_edge = best in (0, len(scores) - 1)
     clear = score > _EVIDENCE and score - zero > _GAIN and not at_edge
-    return Offset((best - reach) / _RATE if clear else 0.0, score, zero, clear)
+    curve = tuple(((k - reach) / _RATE, float(value)) for k, value in enumerate(scores))
+    return Offset((best - reach) / _RATE if clear else 0.0, score, zero, clear, curve)
 
 
 def moved(samples: np.ndarray, seconds: float) -> np.ndarray:

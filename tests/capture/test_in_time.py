@@ -19,12 +19,21 @@ def solved():
     return SimpleNamespace(tracks=tracks, reasons={97: "blurred"})
 
 
+def hearing(monkeypatch, offset):
+    """The speech model hears a ramp, and its comparison with the lips gives ``offset``."""
+    ramp = np.arange(200, dtype=np.float32)[:, None]
+    monkeypatch.setattr(sound, "load", lambda _: SimpleNamespace(extract=lambda _: ramp))
+    monkeypatch.setattr(sound, "offset_of", lambda *_: offset)
+
+
 @pytest.mark.parametrize(("seconds", "lost"), [(0.16, range(96, 100)), (-0.1, range(3))])
 def test_moved_when_the_evidence_is_clear(monkeypatch, seconds, lost):
-    monkeypatch.setattr(sound, "estimate_offset", lambda *_: Offset(seconds, 0.6, 0.2, True))
+    hearing(monkeypatch, Offset(seconds, 0.6, 0.2, True))
     clip = solved()
-    samples, delay = sound.in_time(SAMPLES, clip, 25.0)
-    assert delay == seconds and len(samples) == len(SAMPLES)
+    heard = sound.in_time(SAMPLES, clip, 25.0)
+    samples = heard.samples
+    assert heard.moved == seconds and len(samples) == len(SAMPLES)
+    assert heard.features[100, 0] == 100 + round(seconds * 50) and len(heard.features) == 200
     shift = round(seconds * 16000)
     assert samples[30000] == SAMPLES[30000 + shift]
     assert np.flatnonzero(~clip.tracks.valid).tolist() == list(lost)
@@ -32,16 +41,17 @@ def test_moved_when_the_evidence_is_clear(monkeypatch, seconds, lost):
 
 
 def test_left_alone_without_clear_evidence(monkeypatch):
-    monkeypatch.setattr(sound, "estimate_offset", lambda *_: Offset(0.0, 0.3, 0.2, False))
+    hearing(monkeypatch, Offset(0.0, 0.3, 0.2, False))
     clip = solved()
-    samples, delay = sound.in_time(SAMPLES, clip, 25.0)
-    assert delay == 0.0 and samples is SAMPLES and clip.tracks.valid.all()
+    heard = sound.in_time(SAMPLES, clip, 25.0)
+    assert heard.moved == 0.0 and heard.samples is SAMPLES and clip.tracks.valid.all() and heard.offset.score == 0.3
 
 
 def test_said_and_left_alone_without_the_model(monkeypatch, capsys):
     def missing(*_):
         raise AssetError("The model file whisper_base cannot be had.")
 
-    monkeypatch.setattr(sound, "estimate_offset", missing)
-    _, delay = sound.in_time(SAMPLES, solved(), 25.0)
-    assert delay == 0.0 and "not checked" in capsys.readouterr().err
+    monkeypatch.setattr(sound, "load", missing)
+    heard = sound.in_time(SAMPLES, solved(), 25.0)
+    assert heard.moved == 0.0 and heard.offset is None and heard.features is None
+    assert "not checked" in capsys.readouterr().err

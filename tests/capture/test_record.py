@@ -49,7 +49,7 @@ def test_a_capture_is_complete(made: Capture) -> None:
     assert len(made.audio) == len(made) * 640
     assert made.meta["consent"] == {"who": "nobody, she is synthetic"}
     assert made.meta["reference_frame"] == made.tracks.reference_frame
-    assert (made.path / "report.png").is_file()
+    assert "Content-Security-Policy" in (made.path / "report.html").read_text()
     assert not (made.path / "batches").exists()
     assert not list(made.path.parent.glob(".*unfinished"))
 
@@ -84,9 +84,10 @@ def test_matte_and_plate_separate_person_and_background(made: Capture) -> None:
 
 def test_report_is_plain_json(made: Capture) -> None:
     report = json.loads((made.path / "report.json").read_text())
-    assert report["frames"] == len(made)
-    assert 1 <= len(report["advice"]) <= 3
-    assert report["face_size_px"] > 96
+    assert report["frames"]["total"] == len(made)
+    assert 1 <= len(report["advice"]) <= 3 and "Record" in report["advice"][0]["text"]
+    assert made.meta["quality"]["advice"] == [tip["text"] for tip in report["advice"]]
+    assert report["face"]["size_px"] > 96
     assert not report["sound"]["silent"]
 
 
@@ -221,7 +222,7 @@ def test_bad_frames_are_left_out_and_an_earlier_capture_is_replaced(made: Captur
     assert len(left_out) < 12
     assert np.isfinite(capture.tracks.head_pose).all()
     report = json.loads((capture.path / "report.json").read_text())
-    assert {r["reason"] for r in report["frames_left_out"]} >= {"no face", "blurred"}
+    assert {r["reason"] for r in report["frames"]["left_out"]} >= {"no face", "blurred"}
 
 
 def test_nothing_else_is_overwritten(clip: Path, tmp_path: Path) -> None:
