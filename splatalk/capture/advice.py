@@ -154,7 +154,7 @@ def limits(figures: dict[str, Any]) -> list[dict[str, Any]]:
                 "place": rule.place,
                 "label": rule.label,
                 "value": shown["value"],
-                "wanted": shown["good"],
+                "wanted": ("≤ " if rule.good < rule.bad else "") + shown["good"],
                 "points": round(rule.lost(value), 1),
                 "advice": rule.advice.format(**shown, **words, missing=missing),
             }

@@ -240,7 +240,7 @@ def _sound(figures: dict[str, Any], over_time: dict[str, Any]) -> str:
         if sync["moved_s"]
         else "No delay is sure enough to be corrected; the sound stays where it was recorded."
     )
-    words = f"{told} Agreement is {sync['agreement']:.2f}; sound that does not belong to the lips reaches about 0.1."
+    words = f"{told} Agreement is {sync['agreement']:.2f}; sound of other lips stays below 0.15 in 20 s or more."
     lags, scores = [lag for lag, _ in sync["curve"]], [score for _, score in sync["curve"]]
     drawn = plot(
         lags, {"agreement": scores}, "Agreement of lips and sound by delay", "correlation, by delay of the sound"

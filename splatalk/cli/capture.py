@@ -44,10 +44,9 @@ def command(
 
     with resumable("What was tracked so far is kept: run the same command again to go on."):
         capture = captures.record(video, output, size=size, person=person, consent=agreed.to_json() if agreed else None)
-    text = "\n".join(
-        [f"{output}: {describe(capture)}", *remarks(capture), f"The whole report: {output / 'report.html'}"]
-    )
-    report(as_json, {"command": "capture", "output": output, **summary(capture)}, text)
+    text = "\n".join([f"{output}: {describe(capture)}", *remarks(capture), f"The whole report: {report_of(capture)}"])
+    facts = {"command": "capture", "output": output, **summary(capture), "report": report_of(capture)}
+    report(as_json, facts, text)
 
 
 def check_size(size: int) -> None:
@@ -68,10 +67,19 @@ def summary(capture: Capture) -> dict[str, Any]:
     }
 
 
+def report_of(capture: Capture) -> Path | None:
+    """The page that tells the quality of the recording; None in captures of earlier versions, which have a picture."""
+    path = capture.path / "report.html"
+    return path if path.is_file() else None
+
+
 def remarks(capture: Capture) -> list[str]:
     """What is wrong with a recording and what would make it better, a line each."""
     quality = capture.meta.get("quality", {})
-    return [f"Warning: {line}" for line in quality.get("warnings", [])] + list(quality.get("advice", []))
+    grade = quality.get("grade")
+    told = [f"Quality of the recording: {grade['word']}, {grade['points']} of 100 points"] if grade else []
+    told += [f"Warning: {line}" for line in quality.get("warnings", [])]
+    return told + [f"To do better: {line}" for line in quality.get("advice", [])]
 
 
 def describe(capture: Capture) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from splatalk import files, progress
-from splatalk.cli.capture import remarks
+from splatalk.cli.capture import remarks, report_of
 from splatalk.cli.common import (
     PATH,
     VIDEO_ADVICE,
@@ -73,11 +74,25 @@ def command(
         recording = _recorded(video, work, chosen.size, person, consent)
         for remark in remarks(recording):
             progress.note(remark)
+        page = _keep_report(recording, output)
         facts = train_into(recording, output, chosen, seed, True, work / "train", device, watch)
     facts["seconds"] = round(time.perf_counter() - began, 1)
     if not keep_work:
         clear_work(work)
-    report(as_json, {"command": "enroll", **facts, "work": work if keep_work else None}, describe(facts))
+    text = describe(facts) + (f"\nHow good the recording is: {page}" if page else "")
+    report(as_json, {"command": "enroll", **facts, "work": work if keep_work else None, "report": page}, text)
+
+
+def _keep_report(recording: Capture, output: Path) -> Path | None:
+    """Put the recording's report beside the avatar as NAME.report.html: the capture goes when the avatar is made."""
+    page = report_of(recording)
+    if page is None:
+        return None
+    kept = output.with_suffix(".report.html")
+    with files.atomic_path(kept) as temporary:
+        shutil.copyfile(page, temporary)
+    progress.note(f"The whole report on the recording: {kept}")
+    return kept
 
 
 def _recorded(video: Path, work: Path, size: int, person: int | None, consent: Consent | None) -> Capture:

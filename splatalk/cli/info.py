@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from splatalk.cli.common import PATH, existing_avatar, report, shared_options
+from splatalk.consent import printable, sentence
 
 
 @click.command("info", short_help="What is in an avatar or a capture.")
@@ -44,7 +45,7 @@ def _avatar(path: Path) -> dict[str, Any]:
 
 def _capture(path: Path) -> dict[str, Any]:
     from splatalk.capture.dataset import Capture
-    from splatalk.cli.capture import summary
+    from splatalk.cli.capture import report_of, summary
 
     capture = Capture.load(path)
     size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
@@ -54,15 +55,30 @@ def _capture(path: Path) -> dict[str, Any]:
         **summary(capture),
         "consent": capture.meta.get("consent"),
         "source": capture.meta.get("source"),
+        "report": report_of(capture),
     }
 
 
 def _lines(path: Path, facts: dict[str, Any]) -> str:
-    """``a.b  value`` for every fact, the names in one column."""
-    flat = {name: value for name, value in _flatten(facts) if name != "bytes"}
+    """What people ask first, then ``a.b  value`` for every fact, the names in one column."""
+    flat = {name: value for name, value in _flatten(facts) if name not in ("bytes", "kind")}
     width = max(map(len, flat))
-    head = f"{path}: {facts['kind']}, {facts['bytes'] / 1e6:.1f} MB"
-    return "\n".join([head, *(f"  {name:<{width}}  {value}" for name, value in flat.items() if name != "kind")])
+    lines = [f"{path}: {facts['kind']}, {facts['bytes'] / 1e6:.1f} MB", f"  Consent: {sentence(facts.get('consent'))}"]
+    if facts["kind"] == "capture":
+        lines += _quality(facts)
+    return "\n".join([*lines, *(f"  {name:<{width}}  {value}" for name, value in flat.items())])
+
+
+def _quality(facts: dict[str, Any]) -> list[str]:
+    """Grade, warnings and advice of a capture, a line each."""
+    told = facts["quality"]
+    told = told if isinstance(told, dict) else {}
+    grade = told.get("grade")
+    lines = [f"Quality: {grade.get('word')}, {grade.get('points')} of 100 points"] if isinstance(grade, dict) else []
+    lines += [f"Warning: {text}" for text in told.get("warnings") or ()]
+    lines += [f"To do better: {text}" for text in told.get("advice") or ()]
+    lines += [f"The whole report: {facts['report']}"] if facts["report"] else []
+    return [f"  {printable(line)}" for line in lines]
 
 
 def _flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -74,5 +90,5 @@ def _flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
             shown = (
                 "not recorded" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
             )
-            out.append((prefix + name, shown))
+            out.append((printable(prefix + name), printable(shown)))
     return out

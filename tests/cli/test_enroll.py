@@ -24,12 +24,15 @@ class Stages:
     def record(self, video: Path, out: Path, **options: Any) -> SimpleNamespace:
         self.calls.append(("record", options))
         out.mkdir(parents=True)
+        (out / "report.html").write_text("how good it is")
         return self.load(out)
 
     def load(self, path: Path) -> SimpleNamespace:
         if not path.is_dir():
             raise FormatError(f"{path} is no capture.", "Make one.")
-        return SimpleNamespace(meta={"quality": {"warnings": ["It is dark."], "advice": []}})
+        grade = {"word": "fair", "points": 61}
+        quality = {"grade": grade, "warnings": ["It is dark."], "advice": ["Light a lamp."]}
+        return SimpleNamespace(path=path, meta={"quality": quality})
 
     def train(
         self, capture: Any, out: Path, preset: Any, *, seed: int, resume: bool, work: Path, **_: Any
@@ -66,13 +69,16 @@ def video(tmp_path) -> Path:
 def test_one_go_leaves_only_the_avatar(run, run_json, stages, video, tmp_path):
     result = run("enroll", video, "-o", tmp_path / "a.avatar", "--consent", "Yes.", "--seed", "3", "--person", "2")
     assert result.exit_code == 0, result.stderr
-    assert "It is dark." in result.stderr and "splatalk speak" in result.stdout
+    assert all(text in result.stderr for text in ("It is dark.", "Light a lamp.", "fair, 61 of 100"))
+    assert "splatalk speak" in result.stdout and str(tmp_path / "a.report.html") in result.stdout
+    assert (tmp_path / "a.report.html").read_text() == "how good it is"
     (_, options), (_, trained) = stages.calls
     assert options["consent"]["statement"] == "Yes." and options["person"] == 2 and options["size"] == 512
     assert trained == ("fast", 3, True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.avatar", "me.mp4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.avatar", "a.report.html", "me.mp4"]
     facts = run_json("enroll", video, "-o", tmp_path / "a.avatar", "--force", "--preset", "demo")
     assert facts["gaussians"] == 7 and facts["preset"] == "demo" and facts["bytes"] == 6
+    assert facts["report"] == str(tmp_path / "a.report.html")
 
 
 def test_interrupted_training_goes_on_with_the_same_capture(run, stages, video, tmp_path):
