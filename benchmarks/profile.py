@@ -35,7 +35,7 @@ from splatalk.config import load_preset
 from splatalk.drive import play as playing
 from splatalk.drive.from_audio import from_audio
 from splatalk.speech.audio import read_audio
-from splatalk.train import frames, losses, optimizer, perceptual, poses, trainer
+from splatalk.train import frames, losses, optimizer, poses, trainer
 from splatalk.train.run import build
 
 WARM_UP, REST = 5, "everything else"
@@ -152,12 +152,12 @@ def network_products(avatar: Avatar, training: bool) -> float:
 
 
 def perceptual_products(side: int) -> float:
-    """Multiply-adds of LPIPS on a patch: two forward passes and one back to the picture."""
-    metric = perceptual.Lpips()
-    with profile(activities=[ProfilerActivity.CPU], record_shapes=True, with_flops=True) as recorded, torch.no_grad():
-        metric.features(torch.zeros(1, 3, side, side))
-    total = sum(event.flops or 0 for event in recorded.key_averages())
-    return 3 * total / 2
+    """Multiply-adds of LPIPS on a patch between Winograd's transforms: two pictures there, one back."""
+    sides = [(side - 7) // 4 + 1]
+    for _ in range(2):
+        sides.append((sides[-1] - 3) // 2 + 1)
+    layers = ((48, 64, 16, 0), (64, 192, 36, 1), (192, 384, 16, 2), (384, 256, 16, 2), (256, 256, 16, 2))
+    return 3 * sum(i * o * positions * ((sides[s] + 1) // 2) ** 2 for i, o, positions, s in layers)
 
 
 def bytes_per_millisecond() -> float:

@@ -26,5 +26,6 @@ inline void require(bool condition, const char* message) {
 
 // The kernels between tokens and posed Gaussians, see avatar.cpp.
 void bind_avatar_kernels(nb::module_& m);
+void bind_perceptual(nb::module_& m);
 
 }  // namespace splatalk

@@ -167,4 +167,5 @@ NB_MODULE(_native, m) {
     m.def("ssim_backward", &ssim_backward, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(),
           nb::arg(), nb::arg());
     bind_avatar_kernels(m);
+    bind_perceptual(m);
 }

@@ -23,12 +23,17 @@ void attention_mlp_backward(const AttentionMlp&, const float*, const float*, int
 void pose(const Canonical&, const Movement&, const Bone*, Posed, int);
 void pose_backward(const Canonical&, const Movement&, const Bone*, const PosedValues&, const PosedGradients&, CanonicalGradients,
                    float*, int);
+int64_t perceptual_kept(int, int);
+int64_t perceptual_packed();
+double perceptual_forward(const PicturePair&, const float*, float*, int);
+void perceptual_backward(const PicturePair&, const float*, const float*, float, float*, int);
 
 extern const KernelTable table;
 const KernelTable table = {SPLATALK_STRING(SPLATALK_ISA), project,      tiles_forward,        tiles_backward,
                            project_backward,              hash_forward, hash_backward_tables, hash_backward_positions,
                            ssim_forward,                  ssim_backward, attention_mlp_forward, attention_mlp_backward,
-                           pose,                          pose_backward};
+                           pose,                          pose_backward, perceptual_kept,      perceptual_packed,
+                           perceptual_forward,            perceptual_backward};
 
 }  // namespace SPLATALK_ISA
 }  // namespace splatalk

@@ -17,12 +17,15 @@ struct GaussianGradients {
     float *means, *quats, *scales, *opacities, *colors, *means2d;  // like Gaussians; means2d (N,2)
 };
 
+constexpr int kMaxStrips = 2;  // of a tile, side by side
+
 // Which Gaussians a tile draws, front to back: pairs tile_start[t] .. tile_start[t + 1].
 struct TileLists {
     int tiles_x, tiles_y;
     const uint32_t* tile_start;  // (tiles + 1,)
     const uint32_t* ids;         // (pairs,) Gaussian of each pair
-    uint16_t* rows;              // (pairs,) bit r: the pair changed row r of its tile (forward writes, backward reads)
+    uint16_t* rows;              // (pairs, kMaxStrips) bit r: the pair may have changed row r of a strip of columns of its
+                                 // tile (forward writes, backward reads)
 };
 
 struct Background {
@@ -62,6 +65,14 @@ struct AttentionMlp {
                second * (hidden + 1LL) + outputs * (second + 1LL);
     }
 };
+
+// Two pictures for perceptual.cpp, and what brings 0..1 to the network's range: channel * scale[c] + scale[3 + c].
+struct PicturePair {
+    const float *a, *b;  // (H, W, 3)
+    int height, width;   // at least kPerceptualSide
+    const float* scale;  // (6,)
+};
+constexpr int kPerceptualLayers = 5, kPerceptualSide = 35;
 
 // Canonical Gaussians and what moves them; see posing.cpp.
 struct Canonical {
@@ -113,6 +124,12 @@ struct KernelTable {
     // d_bones: (2, 16) in the order of Bone. d_offsets covers the rows that belong to a Gaussian; null without offsets.
     void (*pose_backward)(const Canonical&, const Movement&, const Bone bones[2], const PosedValues&, const PosedGradients&,
                           CanonicalGradients, float* d_bones, int threads);
+    int64_t (*perceptual_kept)(int height, int width);  // floats that a forward pass leaves for the backward pass
+    int64_t (*perceptual_packed)();                     // floats of all weights
+    // packed: of each layer, kernels of the way there and of the way back, bias, weights of the channels.
+    double (*perceptual_forward)(const PicturePair&, const float* packed, float* kept, int threads);
+    // d_a = scale times the gradient.
+    void (*perceptual_backward)(const PicturePair&, const float* packed, const float* kept, float scale, float* d_a, int threads);
 };
 
 // The fastest table this processor runs, or the one SPLATALK_ISA names (baseline, v3, v4).

@@ -62,7 +62,7 @@ OwnedLists list_tiles(int width, int height, int64_t count, Screen* screen, cons
     for (int t = 0; t < tiles; ++t) start[t + 1] += start[t];
     lists.pairs = (uint32_t)pairs;
     lists.ids = block_of<uint32_t>(pairs);
-    lists.rows = block_of<uint16_t>(pairs);
+    lists.rows = block_of<uint16_t>(kMaxStrips * pairs);
     Block<uint32_t> next = block_of<uint32_t>((size_t)tiles);
     std::memcpy(next.get(), start, sizeof(uint32_t) * (size_t)tiles);
     for (uint32_t j = 0; j < drawn; ++j) {

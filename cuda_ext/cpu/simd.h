@@ -1,6 +1,7 @@
 // Sixteen floats at a time: one AVX-512 register, two AVX ones, or four of 128 bits (SSE2, NEON).
 // Built on the vector extensions of GCC and Clang, so one source serves every instruction set.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -32,12 +33,15 @@ typedef ivec16 inative;
 struct Mask { __mmask16 bits; };
 SIMD_INLINE Mask at_least(native a, native b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ)}; }
 SIMD_INLINE Mask at_most(native a, native b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ)}; }
+SIMD_INLINE Mask above(native a, native b) { return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ)}; }
 SIMD_INLINE Mask both(Mask a, Mask b) { return {(__mmask16)(a.bits & b.bits)}; }
 SIMD_INLINE bool any(Mask m) { return m.bits != 0; }
 SIMD_INLINE native select(Mask m, native a, native b) { return (native)_mm512_mask_blend_ps(m.bits, (__m512)b, (__m512)a); }
 SIMD_INLINE native keep(Mask m, native a) { return (native)_mm512_maskz_mov_ps(m.bits, (__m512)a); }
 SIMD_INLINE native smallest(native a, native b) { return (native)_mm512_min_ps((__m512)a, (__m512)b); }
 SIMD_INLINE native rough_reciprocal(native a) { return (native)_mm512_rcp14_ps((__m512)a); }
+SIMD_INLINE native root_of(native a) { return (native)_mm512_sqrt_ps((__m512)a); }
+SIMD_INLINE bool all_negative(native a) { return _mm512_movepi32_mask((__m512i)a) == 0xffff; }
 SIMD_INLINE vec4 fold(native a) {
     const vec8 half = __builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7) +
                       __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -50,6 +54,8 @@ typedef ivec8 inative;
 SIMD_INLINE bool any(inative m) { return _mm256_movemask_ps((__m256)m) != 0; }
 SIMD_INLINE native smallest(native a, native b) { return (native)_mm256_min_ps((__m256)a, (__m256)b); }
 SIMD_INLINE native rough_reciprocal(native a) { return (native)_mm256_rcp_ps((__m256)a); }
+SIMD_INLINE native root_of(native a) { return (native)_mm256_sqrt_ps((__m256)a); }
+SIMD_INLINE bool all_negative(native a) { return _mm256_movemask_ps((__m256)a) == 0xff; }
 SIMD_INLINE vec4 fold(native a) {
     return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
 }
@@ -61,6 +67,8 @@ SIMD_INLINE vec4 fold(native a) { return a; }
 SIMD_INLINE bool any(inative m) { return _mm_movemask_ps((__m128)m) != 0; }
 SIMD_INLINE native smallest(native a, native b) { return (native)_mm_min_ps((__m128)a, (__m128)b); }
 SIMD_INLINE native rough_reciprocal(native a) { return (native)_mm_rcp_ps((__m128)a); }
+SIMD_INLINE native root_of(native a) { return (native)_mm_sqrt_ps((__m128)a); }
+SIMD_INLINE bool all_negative(native a) { return _mm_movemask_ps((__m128)a) == 0xf; }
 #else
 SIMD_INLINE bool any(inative m) {
     int64_t halves[2];
@@ -69,11 +77,17 @@ SIMD_INLINE bool any(inative m) {
 }
 SIMD_INLINE native smallest(native a, native b) { return a < b ? a : b; }
 SIMD_INLINE native rough_reciprocal(native a) { return 1.0f / a; }
+SIMD_INLINE native root_of(native a) {
+    for (int i = 0; i < 4; ++i) a[i] = std::sqrt(a[i]);
+    return a;
+}
+SIMD_INLINE bool all_negative(native a) { return !any((inative)~((inative)a >> 31)); }
 #endif
 #endif
 typedef inative Mask;
 SIMD_INLINE Mask at_least(native a, native b) { return a >= b; }
 SIMD_INLINE Mask at_most(native a, native b) { return a <= b; }
+SIMD_INLINE Mask above(native a, native b) { return a > b; }
 SIMD_INLINE Mask both(Mask a, Mask b) { return a & b; }
 SIMD_INLINE native select(Mask m, native a, native b) { return m ? a : b; }
 SIMD_INLINE native keep(Mask m, native a) { return (native)((inative)a & m); }
@@ -83,20 +97,28 @@ SIMD_INLINE native keep(Mask m, native a) { return (native)((inative)a & m); }
 SIMD_INLINE native exp2_of(native p) {
     const native rounder = p + 12582912.0f;  // 1.5 * 2^23 leaves round(p) in the low mantissa bits
     const native f = p - (rounder - 12582912.0f);
-    native r = 1.3333558e-3f * f + 9.6181291e-3f;
-    r = r * f + 5.5504109e-2f;
-    r = r * f + 2.4022651e-1f;
-    r = r * f + 6.9314718e-1f;
-    r = r * f + 1.0f;
+    const native ff = f * f;  // Estrin's scheme: half as long a chain as Horner's
+    const native high = (1.3333558e-3f * f + 9.6181291e-3f) * ff + (5.5504109e-2f * f + 2.4022651e-1f);
+    const native r = high * ff + (6.9314718e-1f * f + 1.0f);
     typedef uint32_t unative __attribute__((vector_size(sizeof(native))));
     return (native)((unative)r + ((unative)rounder << 23));
 }
+SIMD_INLINE native minus_absolute(native a) { return (native)((inative)a | INT32_MIN); }
 // 1 / a after one Newton step: about 22 bits.
 SIMD_INLINE native reciprocal(native a) {
     const native r = rough_reciprocal(a);
     return r * (2.0f - a * r);
 }
 SIMD_INLINE native splat(float v, native*) { return v - native{}; }
+// The same value, of which the compiler forgets that all lanes are equal: it would compute with scalars and broadcast
+// every result.
+SIMD_INLINE native opaque_splat(float v, native*) {
+    native lanes = v - native{};
+#if defined(__AVX__)
+    asm("" : "+x"(lanes));
+#endif
+    return lanes;
+}
 SIMD_INLINE native load_as(const float* p, native*) { native v; std::memcpy(&v, p, sizeof v); return v; }
 SIMD_INLINE void store(float* p, native v) { std::memcpy(p, &v, sizeof v); }
 
@@ -117,6 +139,7 @@ PAIR_OPERATOR(/)
     }
 PAIR_BINARY(at_least)
 PAIR_BINARY(at_most)
+PAIR_BINARY(above)
 PAIR_BINARY(both)
 PAIR_BINARY(smallest)
 #undef PAIR_BINARY
@@ -128,9 +151,15 @@ template <class M, class H> SIMD_INLINE Pair<H> keep(const Pair<M>& m, const Pai
 }
 template <class M> SIMD_INLINE bool any(const Pair<M>& m) { return any(m.lo) || any(m.hi); }
 template <class H> SIMD_INLINE Pair<H> exp2_of(const Pair<H>& p) { return {exp2_of(p.lo), exp2_of(p.hi)}; }
+template <class H> SIMD_INLINE Pair<H> root_of(const Pair<H>& p) { return {root_of(p.lo), root_of(p.hi)}; }
+template <class H> SIMD_INLINE Pair<H> minus_absolute(const Pair<H>& p) { return {minus_absolute(p.lo), minus_absolute(p.hi)}; }
+template <class H> SIMD_INLINE bool all_negative(const Pair<H>& p) { return all_negative(p.lo) && all_negative(p.hi); }
 template <class H> SIMD_INLINE Pair<H> reciprocal(const Pair<H>& p) { return {reciprocal(p.lo), reciprocal(p.hi)}; }
 template <class H> SIMD_INLINE vec4 fold(const Pair<H>& p) { return fold(p.lo) + fold(p.hi); }
 template <class H> SIMD_INLINE Pair<H> splat(float v, Pair<H>*) { return {splat(v, (H*)nullptr), splat(v, (H*)nullptr)}; }
+template <class H> SIMD_INLINE Pair<H> opaque_splat(float v, Pair<H>*) {
+    return {opaque_splat(v, (H*)nullptr), opaque_splat(v, (H*)nullptr)};
+}
 template <class H> SIMD_INLINE Pair<H> load_as(const float* p, Pair<H>*) {
     return {load_as(p, (H*)nullptr), load_as(p + sizeof(H) / sizeof(float), (H*)nullptr)};
 }
@@ -144,9 +173,9 @@ template <int registers, class H> struct Widen { typedef typename Widen<register
 template <class H> struct Widen<1, H> { typedef H type; };
 typedef Widen<64 / (int)sizeof(native), native>::type F16;
 constexpr int kLanes = 16;
-// Eight lanes where that is less work than sixteen; F16 itself where it is one register.
-typedef Widen<sizeof(native) == 64 ? 1 : 32 / (int)sizeof(native), native>::type F8;
-constexpr bool kHasHalves = sizeof(native) < 64;
+// Eight lanes where that is less work than sixteen; F16 itself where that is one register.
+typedef Widen<sizeof(native) == 64 ? 1 : 32 / (int)sizeof(native), native>::type Strip;
+constexpr int kStripLanes = (int)(sizeof(Strip) / sizeof(float));
 
 SIMD_INLINE F16 splat(float v) { return splat(v, (F16*)nullptr); }
 SIMD_INLINE F16 load(const float* p) { return load_as(p, (F16*)nullptr); }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from splatalk.kernels.ssim import l1_ssim
-from splatalk.train.perceptual import MIN_SIDE, Lpips
+from splatalk.train.perceptual import MIN_SIDE, PatchDistance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,16 +84,13 @@ class PatchPerceptual:
 
     def __init__(self, side: int, device: torch.device) -> None:
         self.side = max(side, MIN_SIDE)
-        self.metric = Lpips().to(device)
+        self.distance = PatchDistance(device)
 
     def __call__(self, image: Tensor, target: Target, where: tuple[float, float], anywhere: bool) -> Tensor:
         """``where`` (0..1, 0..1) places the patch's centre inside the face box, or ``anywhere`` in the picture."""
         around = (0, 0, image.shape[1], image.shape[0]) if anywhere else target.face_box
         box = self._place(image, around, where)
-        a, b = (crop(x, box).permute(2, 0, 1)[None] for x in (image, target.image))
-        with torch.no_grad():
-            wanted = self.metric.features(b)
-        return self.metric.distance(self.metric.features(a), wanted).mean()
+        return self.distance(crop(image, box), crop(target.image, box))
 
     def _place(
         self, image: Tensor, box: tuple[int, int, int, int], where: tuple[float, float]

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from splatalk import assets
 from splatalk.errors import AssetError
+from splatalk.kernels import native
+from splatalk.kernels.perceptual import PerceptualDistance
 
 MIN_SIDE = 35
 """Smallest image side, pixels, that leaves the last layers something to look at."""
@@ -107,6 +109,33 @@ class Lpips(nn.Module):
         """(B,) distances from two results of ``features``; that of a single image is compared with all of the other."""
         layers = [(x - y).square().sum(1).mean((1, 2)) for x, y in zip(a, b, strict=True)]
         return torch.stack(layers).sum(0)
+
+
+class PatchDistance:
+    """LPIPS of a drawn patch from a recorded one: compiled on the CPU where that was built, otherwise `Lpips`.
+
+    Args:
+        device: where the patches are.
+
+    Raises:
+        AssetError: see `Lpips`.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.metric = Lpips().to(device)
+        self.compiled: PerceptualDistance | None = None
+        if device.type == "cpu" and native() is not None:
+            convolutions, linear = read_weights(assets.fetch("lpips_alex"))
+            self.compiled = PerceptualDistance(convolutions, linear, self.metric.gain, self.metric.offset)
+
+    def __call__(self, drawn: Tensor, recorded: Tensor) -> Tensor:
+        """() distance of two (H, W, 3) patches in 0..1, differentiable in ``drawn``."""
+        if self.compiled is not None:
+            return self.compiled(drawn, recorded)
+        a, b = (patch.permute(2, 0, 1)[None] for patch in (drawn, recorded))
+        with torch.no_grad():
+            wanted = self.metric.features(b)
+        return self.metric.distance(self.metric.features(a), wanted).mean()
 
 
 def _unit(x: Tensor) -> Tensor:
