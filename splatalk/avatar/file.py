@@ -189,6 +189,8 @@ def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _check_manner(manner: dict[str, np.ndarray]) -> None:
     n = manner["head_pose"].shape[0]
     shapes = {"head_pose": (n, 4, 4), "torso_pose": (n, 4, 4), "expression": (n, 52), "gaze": (n, 4)}
+    if "voice" in manner:  # avatars of old do not have it
+        shapes["voice"] = (n,)
     for name, shape in shapes.items():
         if manner[name].shape != shape or n == 0:
             raise ValueError(f"manner.{name} must be {shape}, got {manner[name].shape}")

@@ -66,7 +66,7 @@ class Avatar(nn.Module):
         rest_head, rest_torso: (4, 4) canonical to world, the person looking ahead.
         plate: (H, W, 3) uint8 background.
         manner: how the person moves when speaking: head_pose and torso_pose (M, 4, 4), expression (M, 52) without
-            the mouth, gaze (M, 4), float32.
+            the mouth, gaze (M, 4), and, unless it is of old, voice (M,), voice activity 0..1; float32.
         meta: JSON-able facts: version, preset, consent, provenance, training summary.
         live_encoder: lookahead in milliseconds, as text → encoder of ``speech.live.live_windows`` at that lookahead;
             None when it was not fitted.

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,6 +14,8 @@ from splatalk.cli.common import PATH, existing_file
 from splatalk.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from splatalk.avatar.controls import Performance
     from splatalk.avatar.model import Avatar
     from splatalk.drive.adjust import Adjust
@@ -24,6 +26,7 @@ _FILES = {
     "audio": ("a sound file", SOUND_ADVICE),
     "performance": ("a performance", "Make one with: splatalk perform"),
     "curves": ("a table of curves", "Give a CSV with a time column and ARKit names."),
+    "listen_to": ("a sound file", SOUND_ADVICE),
     "video": ("a video", "Give a video of a face such as MP4, MOV, MKV or WebM."),
 }
 
@@ -38,6 +41,7 @@ class Driving:
     performance: Path | None = None
     curves: Path | None = None
     video: Path | None = None
+    listen_to: Path | None = None
     head: str = "natural"
     style: str = "natural"
     seed: int = 0
@@ -48,7 +52,7 @@ class Driving:
     @property
     def inputs(self) -> tuple[Path | None, ...]:
         """Files that no output may replace."""
-        return (self.audio, self.performance, self.curves, self.video)
+        return (self.audio, self.performance, self.curves, self.video, self.listen_to)
 
     @property
     def given(self) -> bool:
@@ -66,6 +70,8 @@ class Driving:
         for clash in (words, motion):
             if len(clash) > 1:
                 raise UserError(f"{clash[0]} and {clash[1]} exclude each other.", "Give one of them.")
+        if self.listen_to is not None and motion:
+            raise UserError(f"--listen-to and {motion[0]} exclude each other.", "Use --audio, --text or neither.")
         for name, (what, advice) in _FILES.items():
             path = getattr(self, name)
             if path is not None:
@@ -98,6 +104,7 @@ def driving_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--performance", type=PATH, help="Everything at once, from `splatalk perform`.")
     @click.option("--curves", type=PATH, help="CSV of ARKit curves: the face, and the mouth too unless there is sound.")
     @click.option("--video", type=PATH, help="Another face to copy; its sound is used unless other sound is given.")
+    @click.option("--listen-to", type=PATH, help="The other's sound: it listens while they speak; the film has both.")
     @click.option("--head", default="natural", show_default=True, help="natural, still, or a performance to copy.")
     @click.option("--style", type=click.Choice(["calm", "natural", "lively"]), default="natural", show_default=True)
     @click.option("--seed", default=0, show_default=True, help="Another seed, other head motion.")
@@ -156,22 +163,39 @@ def _source(person: Avatar, driving: Driving) -> tuple[Performance, Sound | None
 
 def _spoken(person: Avatar, driving: Driving) -> tuple[Performance | None, Sound | None]:
     """What the words do; None without words."""
-    from splatalk.drive.from_audio import from_audio
-    from splatalk.export.sound import Sound
+    from splatalk.export.sound import Sound, mixed
     from splatalk.speech.audio import read_audio
     from splatalk.speech.synthesis import say
 
+    samples, sound = None, None
     if driving.audio is not None:
         sound, samples = _sound_of(driving.audio), read_audio(driving.audio)
     elif driving.text is not None:
         samples = say(driving.text, driving.voice).samples
         sound = Sound.mono(samples)
-    else:
+    if driving.listen_to is not None:
+        other = _sound_of(driving.listen_to)
+        moved = _conversing(person, samples, read_audio(driving.listen_to), driving)
+        return moved, other if sound is None else mixed(sound, other)
+    if samples is None:
         return None, None
-    moved = from_audio(
-        person, samples, seed=driving.seed, head="still" if driving.head == "still" else "natural", style=driving.style
-    )
-    return moved, sound
+    return _speaking(person, samples, driving), sound
+
+
+def _speaking(person: Avatar, samples: np.ndarray, driving: Driving) -> Performance:
+    from splatalk.drive.from_audio import from_audio
+
+    head: Literal["still", "natural"] = "still" if driving.head == "still" else "natural"
+    return from_audio(person, samples, seed=driving.seed, head=head, style=driving.style)
+
+
+def _conversing(person: Avatar, samples: np.ndarray | None, other: np.ndarray, driving: Driving) -> Performance:
+    from splatalk.drive.conversation import from_conversation
+    from splatalk.drive.from_audio import still
+
+    moved = from_conversation(person, samples, other, seed=driving.seed, style=driving.style)
+    held: dict[str, Any] = still(person, len(moved)) if driving.head == "still" else {}
+    return dataclasses.replace(moved, **held)
 
 
 def _sound_of(path: Path) -> Sound:

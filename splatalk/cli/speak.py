@@ -41,6 +41,7 @@ def command(
     \b
     splatalk speak me.avatar --audio hello.wav -o hello.mp4
     splatalk speak me.avatar --text "Nice to meet you." --emotion happy:0.6 -o meet.mp4
+    splatalk speak me.avatar --audio mine.wav --listen-to theirs.wav -o talk.mp4
     splatalk speak me.avatar --audio talk.m4a --curves brows.csv -o talk.mp4
     splatalk speak me.avatar --video actor.mp4 -o copy.mp4
     splatalk speak me.avatar --audio talk.m4a -o talk.mp4 --yaw 20 --background "#e8e8e8"

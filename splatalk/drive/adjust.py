@@ -126,12 +126,18 @@ def _mouth(
     """(N, C) codes: what would drive the mouth, scaled about its rest, with the added curves on top."""
     rest = avatar.mouth_basis.rest if avatar.audio_encoder is None else avatar.audio_encoder.rest.numpy()
     if mouth is None and speech is not None and avatar.audio_encoder is not None:
-        with torch.no_grad():
-            mouth = avatar.audio_encoder(torch.as_tensor(speech, dtype=torch.float32))[0].numpy()
+        mouth = spoken_mouth(avatar, speech)
     code = np.broadcast_to(rest, (n, len(rest))) if mouth is None else mouth
     linear = avatar.curves_to_mouth.numpy()[_MOUTH]
     moved = rest + scale * (code - rest) + added[:, _MOUTH] @ linear
     return np.clip(moved, -MOUTH_LIMIT, MOUTH_LIMIT).astype(np.float32)
+
+
+def spoken_mouth(avatar: Avatar, speech: np.ndarray) -> np.ndarray:
+    """Mouth codes (N, C) of speech windows (N, W, D), for an avatar that can hear."""
+    assert avatar.audio_encoder is not None
+    with torch.no_grad():
+        return np.asarray(avatar.audio_encoder(torch.as_tensor(speech, dtype=torch.float32))[0].numpy())
 
 
 def parse_cue(text: str, separator: str) -> Cue:

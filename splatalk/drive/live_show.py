@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import torch
 
 from splatalk.avatar.controls import Controls
 from splatalk.drive.from_audio import still
 from splatalk.drive.memory import give_back
-from splatalk.drive.play import background_image, to_uint8
+from splatalk.drive.play import background_image, drawing
 from splatalk.drive.stream import Stream
 from splatalk.render.camera import Camera
-from splatalk.render.rasterize import rasterize
 from splatalk.speech import SAMPLE_RATE
 
 GIVE_BACK_EVERY = 250
@@ -95,15 +93,8 @@ def show(
     camera = camera or stream.avatar.camera
     if size is not None:
         camera = camera.resized(*size)
-    behind = background_image(stream.avatar, background, camera)
-
-    def drawn(controls: Controls) -> np.ndarray:
-        with torch.no_grad():
-            return to_uint8(rasterize(stream.avatar.pose(controls), camera, behind, backend=backend).image)
-
-    drawn(
-        Controls(**{name: rows[0] for name, rows in still(stream.avatar, 1).items()})
-    )  # so that the first is no slower
+    drawn = drawing(stream.avatar, camera, background_image(stream.avatar, background, camera), backend)
+    drawn(Controls(**{name: rows[0] for name, rows in still(stream.avatar, 1).items()}))  # the first is then no slower
     for samples in _with_end(sound):
         began = time.perf_counter()
         if samples is not None and heard is not None:

@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 
 PIECE_S = (2.5, 7.0)
 """Shortest and longest stay in a piece of the recording, seconds."""
+SHORT_PIECE_S = 1.0
+"""The same where only some frames of the recording are walked through."""
 FADE_S = 0.7
 CHOICES = 6
 """The next piece is drawn from this many best ones."""
@@ -32,6 +34,7 @@ class MannerWalk:
         fps: frames per second of the recording and of the walk.
         seed: of where it starts and goes on.
         amplitude: see ``STYLES``; 0 holds still at rest. Blinks and gaze keep their size.
+        rows: (M,) bool, frames of the recording that are walked through; None walks through all.
     """
 
     def __init__(
@@ -42,9 +45,10 @@ class MannerWalk:
         fps: float,
         seed: int = 0,
         amplitude: float = 1.0,
+        rows: np.ndarray | None = None,
     ) -> None:
         self._rest = (np.asarray(rest_head, np.float64), np.asarray(rest_torso, np.float64))
-        poses = [_relative(manner[key], rest) for key, rest in zip(("head_pose", "torso_pose"), self._rest)]
+        poses = [relative(manner[key], rest) for key, rest in zip(("head_pose", "torso_pose"), self._rest)]
         self._motion = np.concatenate((*poses, manner["expression"], manner["gaze"]), 1)  # (M, 12 + 52 + 4)
         self._amplitude, self._fps = amplitude, fps
         self._usual = np.median(manner["expression"], 0)
@@ -52,6 +56,10 @@ class MannerWalk:
         self._looks = _looks(self._motion, fps)
         self._forward = len(self._motion) >= _LEAST_S * fps
         self._row = int(self._rng.integers(max(len(self._motion) - round(PIECE_S[0] * fps), 1)))
+        self._open = np.ones(len(self._motion), bool) if rows is None or not self._forward else rows
+        self._starts = _starts(self._open, round((PIECE_S[0] if rows is None else SHORT_PIECE_S) * fps) + 1)
+        if rows is not None and self._forward:
+            self._row = int(self._rng.choice(np.flatnonzero(self._starts)))
         self._step = 1
         self._stay = self._draw_stay()
         self._gap = np.zeros(self._motion.shape[1])
@@ -62,9 +70,7 @@ class MannerWalk:
     def take(self, n: int) -> dict[str, np.ndarray]:
         """The next ``n`` frames: head_pose and torso_pose (n, 4, 4), expression (n, 52), gaze (n, 4)."""
         now = np.stack([self._next() for _ in range(n)]) if n else np.zeros((0, self._motion.shape[1]))
-        head, torso = (
-            _absolute(now[:, 6 * k : 6 * k + 6] * self._amplitude, rest) for k, rest in enumerate(self._rest)
-        )
+        head, torso = (absolute(now[:, 6 * k : 6 * k + 6] * self._amplitude, rest) for k, rest in enumerate(self._rest))
         expression = self._usual + (now[:, 12:64] - self._usual) * self._amplitude
         expression[:, _BLINK] = now[:, 12:64][:, _BLINK]
         return {
@@ -87,7 +93,7 @@ class MannerWalk:
             if not 0 <= self._row + self._step < len(self._motion):
                 self._step = -self._step
             self._row = int(np.clip(self._row + self._step, 0, len(self._motion) - 1))
-        elif self._stay > 0 and self._row + 1 < len(self._motion):
+        elif self._stay > 0 and self._row + 1 < len(self._motion) and self._open[self._row + 1]:
             self._row += 1
         else:
             self._jump(now)
@@ -95,13 +101,13 @@ class MannerWalk:
     def _jump(self, now: np.ndarray) -> None:
         """Go on in another piece, the one that fits best among random ones."""
         row = min(self._row, len(self._looks) - 1)
-        room = max(len(self._motion) - round(PIECE_S[0] * self._fps), 1)
-        cost = np.abs(self._looks[:room] - self._looks[row]).sum(1)
+        cost = np.abs(self._looks - self._looks[row]).sum(1)
+        cost[~self._starts] = np.inf
         near = slice(max(row - round(self._fps), 0), row + round(self._fps))
         cost[near] = np.inf
         best = np.argsort(cost)[: CHOICES * 8 : 8]  # neighbours are alike: take spread ones
         best = best[np.isfinite(cost[best])]
-        self._row = int(self._rng.choice(best)) if len(best) else 0
+        self._row = int(self._rng.choice(best if len(best) else np.flatnonzero(self._starts)))
         self._gap = now - self._motion[self._row]
         self._gap[12:][_BLINK] = 0.0  # lids fade as they are: half a blink must not linger
         # A piece that fits badly is entered slowly: never faster than the person moves.
@@ -113,6 +119,15 @@ class MannerWalk:
         return round(self._rng.uniform(*PIECE_S) * self._fps)
 
 
+def _starts(rows: np.ndarray, length: int) -> np.ndarray:
+    """(M,) bool: where a piece may begin, as ``length`` frames of ``rows`` follow; the first frames if none do."""
+    together = np.convolve(rows, np.ones(length), "full")[length - 1 :] if len(rows) >= length else np.zeros(len(rows))
+    starts = rows & (together >= length)
+    if not starts.any():
+        starts[np.flatnonzero(rows)[:1]] = True
+    return np.asarray(starts)
+
+
 def _looks(motion: np.ndarray, fps: float) -> np.ndarray:
     """(M, F) what makes two frames alike: pose and how it moves, lids and gaze; about 1 for a visible difference."""
     pose = motion[:, :12] * _LEVER / 0.01  # a centimetre counts 1
@@ -121,15 +136,15 @@ def _looks(motion: np.ndarray, fps: float) -> np.ndarray:
     return np.concatenate((pose, speed, lids, motion[:, 64:] * 3.0), 1)
 
 
-def _relative(poses: np.ndarray, rest: np.ndarray) -> np.ndarray:
+def relative(poses: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """(M, 4, 4) → (M, 6): turned (rotation vector, world axes) and moved (metres) from rest."""
     poses = np.asarray(poses, np.float64)
     turned = Rotation.from_matrix(poses[:, :3, :3] @ rest[:3, :3].T).as_rotvec()
     return np.concatenate((turned, poses[:, :3, 3] - rest[:3, 3]), 1)
 
 
-def _absolute(change: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """The inverse of ``_relative``."""
+def absolute(change: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """The inverse of ``relative``."""
     poses = np.tile(rest, (len(change), 1, 1))
     if len(change):
         poses[:, :3, :3] = Rotation.from_rotvec(change[:, :3]).as_matrix() @ rest[:3, :3]

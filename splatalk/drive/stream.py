@@ -10,7 +10,8 @@ from splatalk.avatar.audio_encoder import AudioEncoder
 from splatalk.avatar.controls import Controls
 from splatalk.avatar.model import Avatar
 from splatalk.drive.adjust import Adjust, adjusted_controls
-from splatalk.drive.from_audio import Head, manner_walk, still
+from splatalk.drive.conversation import Conversation, smile_code
+from splatalk.drive.from_audio import Head, still
 from splatalk.errors import UserError
 from splatalk.speech import PROSODY, SAMPLE_RATE, listener, live
 
@@ -20,6 +21,11 @@ FADE_S = 0.2
 HISTORY_S = 60.0
 """Frames this far back can be taken back by ``interrupt``."""
 
+_Moved = tuple[dict[str, np.ndarray], float]
+"""Motion of a frame, and how much she listens in it."""
+
+_LOST_S = 0.3  # sound of the other side that stays away this long is over
+_VOICE_DELAY = 4  # steps of 20 ms after which voice is told more surely
 _ACTIVITY = PROSODY.index("activity") - listener.N_ESTIMATES  # column of a window, from its end
 
 
@@ -27,7 +33,8 @@ class Stream:
     """An avatar that listens. All state is here; nothing depends on the size of the pieces in which sound comes.
 
     Time is counted in frames. Sound begins with the frame after the last one that was given: after ``finish`` or
-    ``interrupt``, the next ``feed`` begins new words there. Head, blinks and gaze go on through all of it.
+    ``interrupt``, the next ``feed`` begins new words there. Head, blinks and gaze go on through all of it: those of
+    somebody who speaks while there is a voice in ``feed``, listens while there is one in ``overhear``, and idles else.
 
     Args:
         avatar: with a live encoder, or with a Whisper encoder, which then does with what can be known in time.
@@ -58,10 +65,12 @@ class Stream:
         self.frame = 0
         """Index of the next frame."""
         self._mouth = _LiveMouth(avatar, lookahead_s)
-        self._walk = None if head == "still" else manner_walk(avatar, seed, style)
+        self._talk = None if head == "still" else Conversation(avatar, seed, style)
+        self._smile = smile_code(avatar)
+        self._other, self._other_since = _Voice(), 0
         self._still = {name: rows[0] for name, rows in still(avatar, 1).items()}
-        self._ahead: deque[dict[str, np.ndarray]] = deque()  # motion of frames that were taken back
-        self._given: deque[tuple[dict[str, np.ndarray], np.ndarray]] = deque(maxlen=round(HISTORY_S * avatar.fps))
+        self._ahead: deque[_Moved] = deque()  # motion of frames that were taken back
+        self._given: deque[tuple[_Moved, np.ndarray]] = deque(maxlen=round(HISTORY_S * avatar.fps))
         self._last = self._mouth.rest
         self._gap, self._faded = np.zeros_like(self._last), 0.0
         self._silence()
@@ -116,11 +125,16 @@ class Stream:
             self._last = self._given[-1][1] if self._given else self._mouth.rest
         self._silence()
 
+    def overhear(self, samples: np.ndarray) -> None:
+        """Sound (S,) of the other side, float32, 16 kHz, as it comes: the frames that follow attend to it."""
+        self._other.hear(np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0))
+        self._other_since = 0
+
     def idle(self) -> Controls:
         """One frame without sound."""
         if self._n_samples:
             self._silence()
-        return self._frame(self._mouth.rest)
+        return self._frame(self._mouth.rest, 0.0)
 
     # --- inside
 
@@ -150,30 +164,50 @@ class Stream:
             if limit is not None and self._spoken >= limit:
                 break
             self._spoken += 1
-            frames.append(self._frame(self._mouth(self._recent)))
+            frames.append(self._frame(*self._mouth(self._recent)))
         return frames
 
-    def _frame(self, mouth: np.ndarray) -> Controls:
-        """The next frame with that mouth (C,), without a jump from the last one."""
+    def _frame(self, mouth: np.ndarray, voice: float) -> Controls:
+        """The next frame with that mouth (C,) and voice activity, without a jump from the last one."""
         if self._break:
             self._gap, self._faded, self._break = self._last - mouth, 0.0, False
         self._faded += 1.0 / (FADE_S * self.fps)
         part = min(self._faded, 1.0)
         self._last = mouth + (1.0 - part * part * (3.0 - 2.0 * part)) * self._gap
-        motion = self._motion()
-        self._given.append((motion, self._last))
-        controls = Controls(**motion, mouth=self._last)
+        moved = self._moved(voice)
+        self._given.append((moved, self._last))
+        motion, listens = moved
+        controls = Controls(**motion, mouth=self._last + np.float32(listens) * self._smile)
         time = self.frame / self.fps
         self.frame += 1
         return adjusted_controls(self.avatar, controls, self.adjust, time)
 
-    def _motion(self) -> dict[str, np.ndarray]:
+    def _moved(self, voice: float) -> _Moved:
         """Pose, upper face and gaze of the next frame."""
         if self._ahead:
             return self._ahead.popleft()
-        if self._walk is None:
-            return self._still
-        return {name: rows[0] for name, rows in self._walk.take(1).items()}
+        self._other_since += 1
+        if self._talk is None:
+            return self._still, 0.0
+        attentive = self._other_since <= _LOST_S * self.fps
+        return self._talk.next(voice, self._other.activity if attentive else 0.0)
+
+
+class _Voice:
+    """Whether somebody speaks, told from sound in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._hearing, self._rest = listener.begin(), np.zeros(0, np.float32)
+        self.activity = 0.0
+
+    def hear(self, samples: np.ndarray) -> None:
+        """Args: samples: (S,) float32, 16 kHz."""
+        waiting = np.concatenate((self._rest, samples))
+        whole = len(waiting) // listener.STEP * listener.STEP
+        for block in waiting[:whole].reshape(-1, listener.STEP):
+            found = listener.estimates(listener.hear(self._hearing, block), _VOICE_DELAY, 0)
+            self.activity = float(np.clip(found[0, _ACTIVITY], 0.0, 1.0))
+        self._rest = waiting[whole:]
 
 
 class _LiveMouth:
@@ -192,9 +226,9 @@ class _LiveMouth:
         self.weight = np.ascontiguousarray(weight.transpose(0, 2, 1).reshape(len(weight), -1))
         self.bias, self.rest = encoder.bias.numpy().copy(), encoder.rest.numpy().copy()
 
-    def __call__(self, recent: np.ndarray) -> np.ndarray:
-        """(SPAN, C + 1) newest steps of the listener -> (C,) code."""
+    def __call__(self, recent: np.ndarray) -> tuple[np.ndarray, float]:
+        """(SPAN, C + 1) newest steps of the listener -> (C,) code, and voice activity 0..1."""
         rows = live.window(recent, self.lookahead)[:, -self.columns :]
         spoken = self.weight @ rows.ravel() + self.bias
         voiced = float(np.clip(rows[:, _ACTIVITY].max(), 0.0, 1.0))
-        return np.asarray(self.rest + voiced * (spoken - self.rest), dtype=np.float32)
+        return np.asarray(self.rest + voiced * (spoken - self.rest), dtype=np.float32), voiced

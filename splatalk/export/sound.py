@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import av
+import librosa
 import numpy as np
 
 from splatalk.errors import FormatError
@@ -30,6 +31,18 @@ class Sound:
     @property
     def seconds(self) -> float:
         return self.samples.shape[1] / self.rate
+
+
+def mixed(a: Sound, b: Sound) -> Sound:
+    """Both at once, as long as the longer one, at the higher rate; quieter where the sum would clip."""
+    rate, channels = max(a.rate, b.rate), max(len(a.samples), len(b.samples))
+    parts = [
+        s.samples if s.rate == rate else librosa.resample(s.samples, orig_sr=s.rate, target_sr=rate) for s in (a, b)
+    ]
+    out = np.zeros((channels, max(part.shape[1] for part in parts)), np.float32)
+    for part in parts:
+        out[:, : part.shape[1]] += part  # one channel sounds in both
+    return Sound(out / max(float(np.abs(out).max(initial=0.0)), 1.0), rate)
 
 
 def read_sound(path: Path, longest_s: float = math.inf) -> Sound:

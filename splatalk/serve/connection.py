@@ -99,7 +99,8 @@ class Connection:
         elif isinstance(message, wire.SoundFollows):
             self._announced = message
         elif isinstance(message, wire.Microphone):
-            self._studio.require_speech()
+            if not message.listen:
+                self._studio.require_speech()
             self._forget_wish()
             self._listening = message.on
             self._puppet.ask(message)

@@ -78,9 +78,11 @@ class SoundFollows:
 
 @dataclasses.dataclass(frozen=True)
 class Microphone:
-    """``{"type": "mic", "on": true}``: binary messages that follow are int16 samples, 16 kHz mono, until it is off."""
+    """``{"type": "mic", "on": true}``: binary messages that follow are int16 samples, 16 kHz mono, until it is off.
+    With ``"listen": true`` the avatar listens to them instead of saying them."""
 
     on: bool
+    listen: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +128,9 @@ def parse(text: str) -> ClientMessage:
     if kind == "mic":
         if not isinstance(raw.get("on"), bool):
             raise _bad("'on' is neither true nor false")
-        return Microphone(raw["on"])
+        if not isinstance(raw.get("listen", False), bool):
+            raise _bad("'listen' is neither true nor false")
+        return Microphone(raw["on"], raw.get("listen", False))
     if kind == "clock":
         return Clock(int(_number(raw, "utterance", 0, 2**32 - 1)), _number(raw, "time", 0, 1e6))
     if kind == "stop":
@@ -298,9 +302,10 @@ class Utterance:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """``{"type": "state", "doing": "idle" | "preparing" | "speaking" | "listening"}``."""
+    """``{"type": "state", "doing": "idle" | "preparing" | "speaking" | "listening" | "attending"}``:
+    ``listening`` says what the microphone hears, ``attending`` listens to it."""
 
-    doing: Literal["idle", "preparing", "speaking", "listening"]
+    doing: Literal["idle", "preparing", "speaking", "listening", "attending"]
     type: str = "state"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from splatalk.avatar.controls import Controls
 from splatalk.avatar.model import Avatar
 from splatalk.drive.adjust import Adjust, adjusted_controls
-from splatalk.drive.from_audio import manner_walk
+from splatalk.drive.conversation import Conversation
 from splatalk.drive.stream import Stream
 from splatalk.errors import UserError
 from splatalk.export.compact import Compact
@@ -47,7 +47,7 @@ class Idler:
     lookahead_s = 0.0
 
     def __init__(self, avatar: Avatar) -> None:
-        self._walk = manner_walk(avatar)
+        self._talk = Conversation(avatar)
         self._rest = avatar.mouth_basis.rest
 
     def feed(self, samples: np.ndarray) -> list[Controls]:
@@ -59,9 +59,11 @@ class Idler:
     def interrupt(self) -> None:
         pass
 
+    def overhear(self, samples: np.ndarray) -> None:
+        pass
+
     def idle(self) -> Controls:
-        motion = {name: rows[0] for name, rows in self._walk.take(1).items()}
-        return Controls(**motion, mouth=self._rest)
+        return Controls(**self._talk.next(0.0, 0.0)[0], mouth=self._rest)
 
 
 class Person:

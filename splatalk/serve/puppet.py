@@ -1,4 +1,5 @@
-"""What the avatar of one page does next, frame by frame: it idles, speaks an utterance, or follows the microphone.
+"""What the avatar of one page does next, frame by frame: it idles, speaks an utterance, says what the microphone hears
+or listens to it.
 
 Orders and sound may come from any thread; ``next`` is called from one, does what was ordered and computes a frame.
 Nothing piles up: queues are short, and what is late is left out.
@@ -87,6 +88,8 @@ class Ear(Protocol):
 
     def interrupt(self) -> None: ...
 
+    def overhear(self, samples: np.ndarray) -> None: ...
+
     def idle(self) -> Controls: ...
 
 
@@ -114,7 +117,7 @@ class Puppet:
         self._orders: collections.deque[Order] = collections.deque(maxlen=256)
         self._intake = Intake()
         self._knobs = Knobs(SetControls())
-        self._doing: Literal["idle", "speaking", "listening"] = "idle"
+        self._doing: Literal["idle", "speaking", "listening", "attending"] = "idle"
         self._recital: Recital | None = None
         self._clock, self._index = 0.0, 0
         self._heard: collections.deque[_Heard] = collections.deque(maxlen=2 * round(self._fps))
@@ -148,6 +151,8 @@ class Puppet:
         elif self._doing == "listening":
             frames, wait = self._follow()
         else:
+            if self._doing == "attending":
+                self._ear.overhear(self._intake.take()[0])
             frames, wait = self._idle()
         return [*sent, *frames], wait
 
@@ -165,7 +170,9 @@ class Puppet:
         if isinstance(order, Recital):
             return self._begin(order)
         if isinstance(order, Microphone) and order.on:
-            return self._listen()
+            return self._attend() if order.listen else self._listen()
+        if isinstance(order, Microphone) and self._doing == "attending":
+            return self._rest()
         if isinstance(order, Microphone) and self._doing == "listening":
             self._hearing = False  # what was heard is still acted out
             return []
@@ -195,8 +202,15 @@ class Puppet:
         self._delays.clear()
         return [State("listening")]
 
-    def _rest(self, told: Literal["idle", "preparing"] = "idle") -> list[ServerMessage]:
+    def _attend(self) -> list[ServerMessage]:
+        """Be spoken to: what moves stays the ear's, so nothing has to fade but what was said."""
         self._changed |= self._doing != "idle"
+        self._silence()
+        self._doing = "attending"
+        return [State("attending")]
+
+    def _rest(self, told: Literal["idle", "preparing"] = "idle") -> list[ServerMessage]:
+        self._changed |= self._doing not in ("idle", "attending")
         self._doing = "idle"
         self._silence()
         return [State(told)]

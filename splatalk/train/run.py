@@ -28,8 +28,8 @@ from splatalk.capture.dataset import Capture
 from splatalk.capture.performance import recorded_performance
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
-from splatalk.speech import speech_windows
-from splatalk.speech.features import exact_name, n_visemes
+from splatalk.speech import PROSODY, speech_windows
+from splatalk.speech.features import exact_name, feature_groups, n_visemes
 from splatalk.train import checkpoint
 from splatalk.train.device import choose
 from splatalk.train.frames import mean_face
@@ -187,7 +187,16 @@ def _manner(performance: Performance, frames: np.ndarray) -> dict[str, np.ndarra
         "torso_pose": performance.torso_pose[frames].astype(np.float32),
         "expression": expression.astype(np.float32),
         "gaze": performance.gaze[frames].astype(np.float32),
+        "voice": _voice(performance)[frames],
     }
+
+
+def _voice(performance: Performance) -> np.ndarray:
+    """(N,) float32, voice activity of every frame."""
+    assert performance.speech is not None
+    windows = performance.speech
+    column = feature_groups(windows.shape[2])["prosody"].start + PROSODY.index("activity")
+    return windows[:, windows.shape[1] // 2, column].astype(np.float32)
 
 
 def _meta(capture: Capture, preset: Preset, seed: int) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.samples = np.zeros(0, np.float32)
+        self.overheard = np.zeros(0, np.float32)
         self.interrupts = 0
 
     def feed(self, samples: np.ndarray) -> list[Controls]:
@@ -64,6 +65,9 @@ class Ear:
     def interrupt(self) -> None:
         self.samples = self.samples[:0]
         self.interrupts += 1
+
+    def overhear(self, samples: np.ndarray) -> None:
+        self.overheard = np.concatenate((self.overheard, samples))
 
     def idle(self) -> Controls:
         return controls(0.0)

@@ -151,6 +151,24 @@ def test_the_microphone_is_followed_and_its_delay_told(puppet, clock):
     assert frames(rest, Frame.IDLE)
 
 
+def test_it_listens_to_the_microphone_without_repeating_it(clock):
+    ear = Ear()
+    puppet = Puppet(Body(), ear, clock)
+    puppet.ask(Microphone(True, listen=True))
+    sent = []
+    for _ in range(50):
+        puppet.hear(np.full(640, 0.25, np.float32))
+        sent += run(puppet, clock, 0.04)
+    assert sent[0] == State("attending")
+    assert len(ear.overheard) == pytest.approx(50 * 640, abs=640) and len(ear.samples) == 0
+    assert len(frames(sent, Frame.IDLE)) == pytest.approx(50, abs=2) and not frames(sent, Frame.MICROPHONE)
+    puppet.ask(Microphone(False))
+    rest = run(puppet, clock, 0.5)
+    assert State("idle") in rest and frames(rest, Frame.IDLE)
+    puppet.ask(Recital(1, performance(50), b""))
+    assert State("speaking") in run(puppet, clock, 0.1)
+
+
 def test_what_is_late_at_the_microphone_is_left_out(clock):
     puppet = Puppet(Body(clock, cost=0.2), Ear(), clock)
     puppet.ask(Microphone(True))

@@ -94,7 +94,7 @@ class Live {
       say: (text, voice) => this.wish(() => this.connection.send({ type: "say", text, voice })),
       sound: (file) => void this.sendFile(file),
       stop: () => this.wish(() => this.connection.send({ type: "stop" })),
-      talk: (on) => void this.talk(on),
+      talk: (on, listen) => void this.talk(on, listen),
     });
     this.player.panel.prepend(this.speak.element, this.face.element);
   }
@@ -166,7 +166,7 @@ class Live {
     this.wish(() => this.connection.send({ type: "sound", name, bytes: data.byteLength }, data));
   }
 
-  private async talk(on: boolean): Promise<void> {
+  private async talk(on: boolean, listen = false): Promise<void> {
     if (on === this.talking) return;
     this.talking = on;
     this.speak?.setTalking(on);
@@ -187,7 +187,7 @@ class Live {
     if (!this.talking) return this.microphone.stop(); // let go while the browser was asking
     this.delay.restart();
     this.serverDelay = "";
-    this.wish(() => this.connection.send({ type: "mic", on: true }));
+    this.wish(() => this.connection.send({ type: "mic", on: true, listen }));
   }
 
   private heard(samples: Int16Array<ArrayBuffer>, level: number): void {

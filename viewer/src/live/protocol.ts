@@ -14,7 +14,7 @@ export type ToServer =
   | ({ readonly type: "controls" } & Controls)
   | { readonly type: "say"; readonly text: string; readonly voice: string }
   | { readonly type: "sound"; readonly name: string; readonly bytes: number }
-  | { readonly type: "mic"; readonly on: boolean }
+  | { readonly type: "mic"; readonly on: boolean; readonly listen?: boolean }
   | { readonly type: "clock"; readonly utterance: number; readonly time: number }
   | { readonly type: "stop" };
 
@@ -39,7 +39,7 @@ export interface UtteranceBegins {
   readonly seconds: number;
   readonly text: string;
 }
-export type Doing = "idle" | "preparing" | "speaking" | "listening";
+export type Doing = "idle" | "preparing" | "speaking" | "listening" | "attending";
 export type FromServer =
   | Hello
   | UtteranceBegins

@@ -8,13 +8,16 @@ const VOICES: readonly (readonly [string, string])[] = [
   ["pt", "Portuguese"], ["nl", "Dutch"], ["pl", "Polish"], ["tr", "Turkish"],
 ];
 const TALK_KEY = "t";
-const STATES: Record<Doing, string> = { idle: "", preparing: "Preparing …", speaking: "Speaking", listening: "Listening" };
+const STATES: Record<Doing, string> = {
+  idle: "", preparing: "Preparing …", speaking: "Speaking", listening: "Listening", attending: "Listening to you",
+};
 
 export interface Wishes {
   say(text: string, voice: string): void;
   sound(file: File): void;
   stop(): void;
-  talk(on: boolean): void;
+  /** With `listen` the avatar listens to the microphone instead of saying what it hears. */
+  talk(on: boolean, listen: boolean): void;
 }
 
 export class SpeakPanel {
@@ -24,13 +27,14 @@ export class SpeakPanel {
   private readonly meter = h("i", { class: "level" });
   private readonly state = h("output", { class: "doing" });
   private readonly delay = h("p", { class: "note", hidden: true });
+  private readonly listens = h("input", { type: "checkbox" });
   private talking = false;
 
   constructor(hello: Hello, stage: HTMLElement, private readonly wishes: Wishes) {
     this.stop = h("button", { type: "button", class: "text-button", disabled: true, onclick: () => wishes.stop() }, "Stop");
     this.talk = this.talkButton();
     const parts = hello.speech
-      ? [this.textForm(hello), ...this.files(stage), ...(hello.microphone ? [this.talk, this.delay] : [])]
+      ? [this.textForm(hello), ...this.files(stage), ...(hello.microphone ? [this.talk, this.listensBox(), this.delay] : [])]
       : [h("p", {}, "This avatar cannot speak: it was made from a recording without speech.")];
     this.element = section("Speak", ...parts, h("div", { class: "row" }, this.stop, this.state));
     if (hello.microphone) this.talkKey();
@@ -119,6 +123,10 @@ export class SpeakPanel {
     }, this.meter, h("span", {}, "Hold and talk"));
   }
 
+  private listensBox(): HTMLElement {
+    return h("label", { class: "note" }, this.listens, " It listens to me, without repeating it");
+  }
+
   private talkKey(): void {
     const isKey = (event: KeyboardEvent) => event.key === TALK_KEY && !event.ctrlKey && !event.metaKey && !event.altKey;
     document.addEventListener("keydown", (event) => {
@@ -132,6 +140,6 @@ export class SpeakPanel {
   private turn(on: boolean): void {
     if (on === this.talking) return;
     this.setTalking(on);
-    this.wishes.talk(on);
+    this.wishes.talk(on, this.listens.checked);
   }
 }
