@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from splatalk import files
-from splatalk.errors import FormatError
+from splatalk.errors import AssetError, FormatError
 from splatalk.speech import lip_reading, load
 
 MAX_BYTES = 16 * 2**20
@@ -56,6 +56,20 @@ def read_closures(path: Path) -> Closures:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(f"{path} holds no phoneme times ({type(error).__name__}: {error}).", _HINT) from error
     return Closures(np.array(times, dtype=np.float64).reshape(-1, 2), f"phoneme times from {path.name}")
+
+
+def closures_of(path: Path | None, samples: np.ndarray) -> Closures:
+    """From the file where there is one, else heard in the sound, else, without the model that hears them, none.
+
+    Raises:
+        FormatError: see ``read_closures``.
+    """
+    if path is not None:
+        return read_closures(path)
+    try:
+        return heard_closures(samples)
+    except AssetError as error:
+        return Closures(np.zeros((0, 2)), f"closures, as none can be heard here ({error.message.rstrip('.')})")
 
 
 def _closed(phoneme: object) -> bool:

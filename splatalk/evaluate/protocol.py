@@ -28,7 +28,7 @@ from splatalk.errors import UserError
 from splatalk.evaluate import gallery, leakage, metrics, motion, page, pictures, spoken
 from splatalk.evaluate.machine import machine_facts
 from splatalk.evaluate.mouth import Lips, closed_share, figures
-from splatalk.evaluate.phonemes import Closures, heard_closures, read_closures
+from splatalk.evaluate.phonemes import Closures, closures_of
 from splatalk.evaluate.report import Report, plain, plain_list
 from splatalk.evaluate.spoken import Drive, Usual
 from splatalk.evaluate.tracking import LIPS, Faces, track_faces
@@ -80,10 +80,11 @@ def evaluate(
     _check(avatar, capture, chosen)
     driver: Mouth = mouth or ("expression" if avatar.audio_encoder is None else "audio")
     usual = Usual.of(capture)
-    closures = read_closures(phonemes) if phonemes else heard_closures(capture.audio)
+    closures = closures_of(phonemes, capture.audio)
     metric = Lpips() if perceptual else None
     performance = from_capture(avatar, capture, chosen, mouth=driver)
-    notes = [*_notes(capture, chosen, performance), f"When p, b and m are spoken: {closures.source}."]
+    notes = _notes(capture, chosen, performance)
+    notes.append(f"When p, b and m are spoken: {len(closures.times)} {closures.source}.")
     if fit:
         tracked = _quick_psnr(avatar, capture, chosen, performance, backend)
         performance = _with_fitted_poses(avatar, capture, chosen, performance)

@@ -17,7 +17,7 @@ from splatalk.errors import UserError
 from splatalk.evaluate import motion, mouth
 from splatalk.evaluate.leakage import predicted_lips
 from splatalk.evaluate.mouth import Lips, Range
-from splatalk.evaluate.phonemes import Closures, heard_closures, read_closures
+from splatalk.evaluate.phonemes import Closures, closures_of
 from splatalk.evaluate.report import Spoken, plain, plain_list
 from splatalk.evaluate.tracking import LIPS, Faces, track_faces
 from splatalk.evaluate.truth import Truth, read_truth
@@ -79,7 +79,7 @@ def measure(avatar: Avatar, drive: Drive, usual: Usual, backend: str = "auto", d
     performance = from_audio(avatar, samples, seed=0, head="still")
     n = min(len(performance), len(truth.lips.opening))
     truth = dataclasses.replace(truth, lips=truth.lips.first(n))
-    closures = read_closures(drive.phonemes) if drive.phonemes else heard_closures(samples)
+    closures = closures_of(drive.phonemes, samples)
     frames = np.arange(n)
     case = _Case(frames, avatar.fps, truth, closures, usual)
     other = another_voice(samples)

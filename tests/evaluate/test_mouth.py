@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splatalk.errors import FormatError, UserError
+from splatalk.errors import AssetError, FormatError, UserError
 from splatalk.evaluate import mouth, phonemes, truth
 from splatalk.evaluate.chart import PANEL, lips_chart
 from splatalk.evaluate.mouth import Lips, Range
@@ -87,6 +87,15 @@ def test_phonemes_of_several_alphabets(tmp_path: Path) -> None:
 def test_other_things_are_no_phonemes(tmp_path: Path, marks: object) -> None:
     with pytest.raises(FormatError):
         phonemes.read_closures(write(tmp_path / "p.json", marks))
+
+
+def test_without_the_model_that_hears_closures_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise AssetError("The model is missing.", "Fetch it.")
+
+    monkeypatch.setattr(phonemes, "load", missing)
+    found = phonemes.closures_of(None, np.zeros(16000, np.float32))
+    assert found.times.shape == (0, 2) and "model is missing" in found.source
 
 
 @settings(max_examples=60, deadline=None)

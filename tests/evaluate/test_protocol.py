@@ -134,7 +134,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[int], np.ndarr
     monkeypatch.setattr(leakage, "predicted_lips", lambda avatar, samples, n: Lips(np.zeros(n), np.ones(n)))
     monkeypatch.setattr(protocol, "another_voice", lambda samples: samples)
     monkeypatch.setattr(protocol, "speech_windows", lambda *_: OtherVoice())
-    monkeypatch.setattr(protocol, "heard_closures", lambda samples: Closures(CLOSURES, "times made up"))
+    monkeypatch.setattr(protocol, "closures_of", lambda path, samples: Closures(CLOSURES, "times made up"))
     monkeypatch.setattr(protocol, "machine_facts", lambda n, backend: {"Gaussians": str(n)})
     return draws
 
