@@ -1,8 +1,8 @@
 """A Capture on disk: normalised frames, mattes, plate, sound, camera and tracks in one folder.
 
-Layout: ``capture.json``, ``frames/000000.jpg``, ``mattes/000000.png``, ``plate.png``, ``audio.wav``, ``tracks.npz``,
-``report.json``, ``report.png``. Reading treats everything as data from strangers: sizes are checked and nothing is
-executed.
+Layout: ``capture.json``, ``frames.mp4``, ``mattes.mp4``, ``plate.png``, ``audio.wav``, ``tracks.npz`` and the quality
+report. Version 1 held ``frames/000000.jpg`` and ``mattes/000000.png`` and is read too. Reading treats everything as
+data from strangers: sizes are checked and nothing is executed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import numpy as np
 
 from splatalk.avatar.face_mesh import N_LANDMARKS
 from splatalk.capture import pictures, reasons
+from splatalk.capture.footage import Films, Footage, PictureFolders
+from splatalk.capture.regions import mouth_region
 from splatalk.errors import FormatError
 from splatalk.render.camera import Camera
 
-VERSION = 1
+VERSION = 2
 _HINT = "Make the capture again with `splatalk capture`."
 _MAX_FRAMES, _MAX_SIDE = 200_000, 8192
 _SHAPES: dict[str, tuple[object, ...]] = {
@@ -127,10 +129,11 @@ class Capture:
         meta: contents of ``capture.json``.
         camera: the recording camera, world frame = its own frame.
         tracks: see ``Tracks``.
+        footage: frames and mattes.
     """
 
-    def __init__(self, path: Path, meta: dict[str, Any], camera: Camera, tracks: Tracks) -> None:
-        self.path, self.meta, self.camera, self.tracks = path, meta, camera, tracks
+    def __init__(self, path: Path, meta: dict[str, Any], camera: Camera, tracks: Tracks, footage: Footage) -> None:
+        self.path, self.meta, self.camera, self.tracks, self.footage = path, meta, camera, tracks, footage
         self.fps = float(meta["fps"])
         self.n_frames = int(meta["n_frames"])
         self._plate: np.ndarray | None = None
@@ -173,7 +176,13 @@ class Capture:
         ):
             raise FormatError(f"The camera in {path / 'capture.json'} is damaged.", _HINT)
         tracks = Tracks.load(path / "tracks.npz", meta["n_frames"])
-        capture = cls(path, meta, camera, tracks)
+        size = (camera.height, camera.width)
+        footage: Footage
+        if meta["version"] == 1:
+            footage = PictureFolders(path, meta["n_frames"], size)
+        else:
+            footage = Films(path, meta["n_frames"], size, float(meta["fps"]))
+        capture = cls(path, meta, camera, tracks, footage)
         capture._check_files()
         return capture
 
@@ -181,26 +190,28 @@ class Capture:
         """(H, W, 3) uint8 RGB.
 
         Raises:
-            FormatError: the picture is missing or damaged.
+            FormatError: the picture is damaged.
         """
-        path = self.frame_path(i)
-        return _sized(pictures.read_rgb(path), path, (self.height, self.width))
+        return self.footage.frame(i)
 
     def matte(self, i: int) -> np.ndarray:
         """(H, W) float32 0..1, 1 where the person is.
 
         Raises:
-            FormatError: the matte is missing or damaged.
+            FormatError: the matte is damaged.
         """
-        path = self.matte_path(i)
-        return _sized(pictures.read_gray(path), path, (self.height, self.width)).astype(np.float32) / 255.0
+        return self.footage.matte(i)
+
+    def mouth_region(self, i: int) -> np.ndarray:
+        """(H, W) float32 0..1, 1 inside the open mouth: teeth, tongue and the dark between; see ``face_mesh``."""
+        return mouth_region(self.tracks.landmarks[i], (self.height, self.width))
 
     @property
     def plate(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB background without the person."""
         if self._plate is None:
             path = self.path / "plate.png"
-            self._plate = _sized(pictures.read_rgb(path), path, (self.height, self.width))
+            self._plate = pictures.sized(pictures.read_rgb(path), path, (self.height, self.width))
         return self._plate
 
     @property
@@ -223,21 +234,10 @@ class Capture:
         """First frame of the held-out tail."""
         return self.n_frames * 10 // 11
 
-    def frame_path(self, i: int) -> Path:
-        return self.path / "frames" / f"{i:06d}.jpg"
-
-    def matte_path(self, i: int) -> Path:
-        return self.path / "mattes" / f"{i:06d}.png"
-
     def _check_files(self) -> None:
-        wanted = [self.path / "plate.png", self.path / "audio.wav"]
-        wanted += [self.frame_path(i) for i in range(self.n_frames)] + [
-            self.matte_path(i) for i in range(self.n_frames)
-        ]
-        missing = [file for file in wanted if not file.is_file()]
-        if missing:
-            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
-            raise FormatError(f"{missing[0]}{more} is missing from the capture.", _HINT)
+        plate = self.path / "plate.png"
+        if not plate.is_file():
+            raise FormatError(f"{plate} is missing from the capture.", _HINT)
         expected = round(self.n_frames / self.fps * 16000)
         if abs(len(self.audio) - expected) > 16000 // 25:
             raise FormatError(f"{self.path / 'audio.wav'} is {len(self.audio)} samples long, not {expected}.", _HINT)
@@ -277,20 +277,14 @@ def _read_meta(path: Path) -> dict[str, Any]:
         or meta.get("format") != "splatalk capture"
     ):
         raise FormatError(f"{path} does not describe a capture.", _HINT)
-    if meta["version"] != VERSION:
-        raise FormatError(f"{path} is of version {meta['version']}; this program reads version {VERSION}.", _HINT)
+    if not 1 <= meta["version"] <= VERSION:
+        raise FormatError(f"{path} is of version {meta['version']}; this program reads up to {VERSION}.", _HINT)
     n, fps = meta.get("n_frames"), meta.get("fps")
     if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= _MAX_FRAMES:
         raise FormatError(f"{path} gives an impossible number of frames.", _HINT)
     if not isinstance(fps, int | float) or isinstance(fps, bool) or not 1 <= fps <= 240:
         raise FormatError(f"{path} gives an impossible frame rate.", _HINT)
     return meta
-
-
-def _sized(picture: np.ndarray, path: Path, size: tuple[int, int]) -> np.ndarray:
-    if picture.shape[:2] != size:
-        raise FormatError(f"{path} is {picture.shape[1]}×{picture.shape[0]}, not {size[1]}×{size[0]}.", _HINT)
-    return picture
 
 
 def _brief(error: BaseException) -> str:

@@ -73,10 +73,13 @@ class Crop:
 
     @classmethod
     def whole(cls, facts: VideoFacts, size: int) -> Crop:
-        """The whole picture, brought to a longer side of at most ``size``; smaller pictures keep their size."""
+        """The whole picture, brought to a longer side of at most ``size``; smaller pictures keep their size.
+
+        Sides come out even, as video needs them: a last row or column may be lost.
+        """
         scale = min(1.0, size / max(facts.width, facts.height))
-        width, height = max(round(facts.width * scale), 2), max(round(facts.height * scale), 2)
-        return cls(0.0, 0.0, facts.width, facts.height, width, height)
+        width, height = (max(round(side * scale) // 2 * 2, 2) for side in (facts.width, facts.height))
+        return cls(0.0, 0.0, min(width / scale, facts.width), min(height / scale, facts.height), width, height)
 
     @property
     def scale(self) -> float:
@@ -205,7 +208,7 @@ class Converter:
             frame,
             width=height if turned else width,
             height=width if turned else height,
-            format="rgb24",
+            format="gbrp",  # planes come out several times faster than interleaved pixels
             src_colorspace=_matrix(frame),
             src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,

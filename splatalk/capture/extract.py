@@ -1,8 +1,7 @@
-"""The long pass over the clip: every frame is decoded, stored, its face measured and its matte cut, in batches on
-several threads.
+"""The long pass over the clip: every frame is decoded, stored, its face measured and its matte cut, on several threads.
 
-Each finished batch leaves one file of measurements, so an interrupted pass goes on where it stopped. Only two batches
-of pictures are in memory at a time.
+One thread decodes and writes, the others look at the frames in flight, of which there are only a few. The pass is kept
+in parts of ``BATCH`` frames, so that an interrupted one goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ import concurrent.futures
 import dataclasses
 import os
 import queue
-import zipfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,46 +20,17 @@ import cv2
 import numpy as np
 
 from splatalk.capture import matte as mattes
-from splatalk.capture import pictures
 from splatalk.capture.decode import VideoFacts, read_frames
 from splatalk.capture.faces import Face, FaceFinder
 from splatalk.capture.framing import Framing
 from splatalk.capture.matte import Segmenter
+from splatalk.capture.measurements import Measurements
+from splatalk.capture.parts import BATCH, Parts
 from splatalk.files import explained
 from splatalk.progress import Step
 
 T = TypeVar("T")
-BATCH = 50
-_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
-
-
-@dataclasses.dataclass
-class Measurements:
-    """One row a frame.
-
-    Args:
-        landmarks: (N, 478, 3) pixels and relative depth; zero where no face was found.
-        blendshapes: (N, 52).
-        found: (N,) bool.
-        sharpness: (N,) standard deviation of the Laplacian over the face, grey levels.
-        brightness: (N,) mean grey level of the face, 0..255.
-        clipped: (N,) share of the face's pixels at either end of the range.
-    """
-
-    landmarks: np.ndarray
-    blendshapes: np.ndarray
-    found: np.ndarray
-    sharpness: np.ndarray
-    brightness: np.ndarray
-    clipped: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.found)
-
-    @classmethod
-    def joined(cls, parts: list[Measurements]) -> Measurements:
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+_IN_FLIGHT = 3  # frames a thread that are decoded and not yet looked at
 
 
 class Worker:
@@ -84,6 +53,7 @@ class Pool:
     """``threads`` threads with a Worker each."""
 
     def __init__(self, threads: int) -> None:
+        self.in_flight = _IN_FLIGHT * threads
         self._stack = ExitStack()
         self._workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for _ in range(threads):
@@ -112,13 +82,13 @@ class Pool:
 
 
 def extract(facts: VideoFacts, framing: Framing, fps: float, folder: Path, step: Step) -> Measurements:
-    """Fill ``folder/frames``, ``folder/mattes`` and ``folder/batches``.
+    """Make ``folder/frames.mp4`` and ``folder/mattes.mp4``.
 
     Args:
         facts: the clip.
         framing: from ``framing.look``.
         fps: of the frames.
-        folder: of the unfinished capture; batches found in it are kept.
+        folder: of the unfinished capture; parts found in it are kept.
         step: called after each frame.
 
     Returns:
@@ -127,71 +97,84 @@ def extract(facts: VideoFacts, framing: Framing, fps: float, folder: Path, step:
     Raises:
         UserError: the disk is full.
     """
-    for name in ("frames", "mattes", "batches"):
-        (folder / name).mkdir(exist_ok=True)
-    done = list(_finished(folder))
-    start = len(done) * BATCH
-    for part in done:
-        step(len(part))
-    if done and len(done[-1]) < BATCH:
-        return Measurements.joined(done)
-    frames = read_frames(facts, framing.crop, fps=fps, start=start)
-    with Pool(os.cpu_count() or 1) as pool, explained(folder):
-        carried = [_seen_again(pool, folder, i, framing) for i in range(max(start - 2, 0), start)]
-        while True:
-            batch = list(islice(frames, BATCH))
-            last = len(batch) < BATCH
-            rows, seen = _measure(pool, batch, start, framing, folder, step)
-            window = (carried or seen[:1]) + seen
-            _cut_mattes(pool, folder, window + window[-1:] if last else window)
-            carried = window[-2:]
-            start += len(batch)
-            _write_batch(folder, len(done), rows)
-            done.append(rows)
-            if last:
-                return Measurements.joined(done)
+    size = (framing.crop.out_height, framing.crop.out_width)
+    parts = Parts(folder / "parts", size, fps)
+    done = list(parts.finished())
+    for rows in done:
+        step(len(rows))
+    if not done or len(done[-1]) == BATCH:
+        with Pool(os.cpu_count() or 1) as pool, explained(folder):
+            frames = read_frames(facts, framing.crop, fps=fps, start=len(done) * BATCH)
+            seen = _looked_at(pool, frames, framing)
+            carried = [_Seen(rgb, *pool.measure(rgb, framing)) for rgb in parts.last_frames(len(done))]
+            while not done or len(done[-1]) == BATCH:
+                rows, carried = _fill_part(pool, seen, parts, len(done), carried, step)
+                done.append(rows)
+    with explained(folder):
+        parts.join(folder, len(done))
+    return Measurements.joined(done)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Seen:
-    """A frame that waits for its neighbours: number, (H, W, 3) picture, coarse matte."""
+    """A frame that waits for its neighbours: (H, W, 3) picture, its row, coarse matte."""
 
-    index: int
     rgb: np.ndarray
+    row: Measurements
     coarse: np.ndarray
 
 
-def _measure(
-    pool: Pool, batch: list[np.ndarray], start: int, framing: Framing, folder: Path, step: Step
+def _looked_at(pool: Pool, frames: Iterable[np.ndarray], framing: Framing) -> Iterator[_Seen]:
+    """Frames in order, with a few more being looked at meanwhile."""
+    waiting: deque[tuple[np.ndarray, concurrent.futures.Future[tuple[Measurements, np.ndarray]]]] = deque()
+    for rgb in frames:
+        waiting.append((rgb, pool.submit(pool.measure, rgb, framing)))
+        if len(waiting) > pool.in_flight:
+            rgb, future = waiting.popleft()
+            yield _Seen(rgb, *future.result())
+    for rgb, future in waiting:
+        yield _Seen(rgb, *future.result())
+
+
+def _fill_part(
+    pool: Pool, seen: Iterator[_Seen], parts: Parts, index: int, carried: list[_Seen], step: Step
 ) -> tuple[Measurements, list[_Seen]]:
-    """Measure and store the frames of one batch."""
-    measured = [pool.submit(pool.measure, rgb, framing) for rgb in batch]
-    written = [pool.submit(pictures.write, _frame(folder, start + k), rgb, _JPEG) for k, rgb in enumerate(batch)]
-    rows: list[Measurements] = [_no_rows()]
-    seen: list[_Seen] = []
-    for k, (rgb, future) in enumerate(zip(batch, measured)):
-        row, coarse = future.result()
-        rows.append(row)
-        seen.append(_Seen(start + k, rgb, coarse))
-        step()
-    for done in written:
-        done.result()
-    return Measurements.joined(rows), seen
+    """Write one part. Its mattes begin and end a frame earlier than its frames: each one waits for the next frame.
+
+    Args:
+        carried: the last two frames before the part; fewer at the start.
+
+    Returns:
+        the part's rows, and its last two frames.
+    """
+    rows: list[Measurements] = []
+    cut: deque[concurrent.futures.Future[np.ndarray]] = deque()
+    with parts.writers(index) as (frames, alphas):
+        for now in seen:
+            if carried:
+                cut.append(pool.submit(_cut, carried[0], carried[-1], now))
+            carried = [*carried[-1:], now]
+            frames.write(now.rgb)
+            rows.append(now.row)
+            step()
+            if len(cut) > pool.in_flight:
+                alphas.write(cut.popleft().result())
+            if len(rows) == BATCH:
+                break
+        else:
+            if carried:
+                cut.append(pool.submit(_cut, carried[0], carried[-1], carried[-1]))
+        for future in cut:
+            alphas.write(future.result())
+    joined = Measurements.joined(rows)
+    parts.finish(index, joined)
+    return joined, carried
 
 
-def _cut_mattes(pool: Pool, folder: Path, window: list[_Seen]) -> None:
-    """Cut the mattes of all frames in ``window`` but the first and the last, which only help their neighbours."""
-    cut = []
-    for before, now, after in zip(window, window[1:], window[2:]):
-        coarse = mattes.steady(before.coarse, now.coarse, after.coarse)
-        cut.append(pool.submit(_write_matte, folder, now.index, now.rgb, coarse))
-    for future in cut:
-        future.result()
-
-
-def _seen_again(pool: Pool, folder: Path, index: int, framing: Framing) -> _Seen:
-    rgb = pictures.read_rgb(_frame(folder, index))
-    return _Seen(index, rgb, pool.measure(rgb, framing)[1])
+def _cut(before: _Seen, now: _Seen, after: _Seen) -> np.ndarray:
+    """(H, W) uint8 matte of the middle one of three frames."""
+    coarse = mattes.steady(before.coarse, now.coarse, after.coarse)
+    return (mattes.refine(now.rgb, coarse) * 255.0 + 0.5).astype(np.uint8)
 
 
 def nearest_face(finder: FaceFinder, rgb: np.ndarray, framing: Framing) -> Face | None:
@@ -223,44 +206,3 @@ def _quality(rgb: np.ndarray, box: np.ndarray) -> tuple[float, float, float]:
     gray = cv2.cvtColor(rgb[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
     edges = cv2.Laplacian(gray, cv2.CV_32F)
     return float(edges.std()), float(gray.mean()), float(((gray < 4) | (gray > 251)).mean())
-
-
-def _no_rows() -> Measurements:
-    return Measurements(
-        np.zeros((0, 478, 3)), np.zeros((0, 52)), np.zeros(0, bool), np.zeros(0), np.zeros(0), np.zeros(0)
-    )
-
-
-def _frame(folder: Path, index: int) -> Path:
-    return folder / "frames" / f"{index:06d}.jpg"
-
-
-def _write_matte(folder: Path, index: int, rgb: np.ndarray, coarse: np.ndarray) -> None:
-    alpha = (mattes.refine(rgb, coarse) * 255.0 + 0.5).astype(np.uint8)
-    pictures.write(folder / "mattes" / f"{index:06d}.png", alpha, (cv2.IMWRITE_PNG_COMPRESSION, 4))
-
-
-def _batch(folder: Path, index: int) -> Path:
-    return folder / "batches" / f"{index:05d}.npz"
-
-
-def _write_batch(folder: Path, index: int, part: Measurements) -> None:
-    path = _batch(folder, index)
-    unfinished = path.with_suffix(".tmp.npz")
-    np.savez(unfinished, **{field.name: getattr(part, field.name) for field in dataclasses.fields(part)})
-    unfinished.replace(path)
-
-
-def _finished(folder: Path) -> Iterator[Measurements]:
-    """Batches from the start that are whole; the first damaged one ends them."""
-    index = 0
-    while (path := _batch(folder, index)).exists():
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                part = Measurements(**{name: data[name] for name in data.files})
-        except (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile):
-            return
-        yield part
-        if len(part) < BATCH:
-            return
-        index += 1

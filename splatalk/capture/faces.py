@@ -34,10 +34,10 @@ class View:
 
 VIEWS = (
     View(1.9, 0.05, 0.03, 6.0, True),
-    View(2.3, -0.05, -0.03, -6.0),
     View(1.75, -0.03, 0.06, -3.0, True),
     View(2.1, 0.06, -0.05, 3.0),
 )
+"""With the face as first found, two pictures and two mirror images, so that what errs to one side cancels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,10 +94,8 @@ class FaceFinder:
         return sorted(_detect(self._many, rgb), key=lambda face: -face.size)
 
     def refine(self, rgb: np.ndarray, face: Face, views: tuple[View, ...] = VIEWS) -> Face:
-        """The same face, averaged over ``views``; the one given where no view finds it."""
-        seen = [found for view in views if (found := self._look(rgb, face, view)) is not None]
-        if not seen:
-            return face
+        """The same face, averaged with what is found in ``views`` of it."""
+        seen = [face] + [found for view in views if (found := self._look(rgb, face, view)) is not None]
         return Face(
             landmarks=np.mean([f.landmarks for f in seen], axis=0),
             blendshapes=np.mean([f.blendshapes for f in seen], axis=0),

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from splatalk.capture import pictures
+from splatalk.capture.film import Film
+from splatalk.errors import FormatError
 
 
 class Footage(Protocol):
@@ -24,10 +26,19 @@ class Footage(Protocol):
 
 
 class PictureFolders:
-    """Footage of version 1: ``frames/000000.jpg`` and ``mattes/000000.png``."""
+    """Footage of version 1: ``frames/000000.jpg`` and ``mattes/000000.png``.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Raises:
+        FormatError: a picture is missing, and when asked for one: it is damaged or of another size.
+    """
+
+    def __init__(self, folder: Path, n_frames: int, size: tuple[int, int]) -> None:
+        self.folder, self.size = folder, size
+        wanted = [path(i) for i in range(n_frames) for path in (self.frame_path, self.matte_path)]
+        missing = [file for file in wanted if not file.is_file()]
+        if missing:
+            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
+            raise FormatError(f"{missing[0]}{more} is missing from the capture.", "Make the capture again.")
 
     def frame_path(self, i: int) -> Path:
         return self.folder / "frames" / f"{i:06d}.jpg"
@@ -37,12 +48,43 @@ class PictureFolders:
 
     def frame(self, i: int) -> np.ndarray:
         """See ``Footage``."""
-        return pictures.read_rgb(self.frame_path(i))
+        return pictures.sized(pictures.read_rgb(self.frame_path(i)), self.frame_path(i), self.size)
 
     def gray(self, i: int) -> np.ndarray:
         """See ``Footage``."""
-        return pictures.read_gray(self.frame_path(i))
+        return pictures.sized(pictures.read_gray(self.frame_path(i)), self.frame_path(i), self.size)
 
     def matte(self, i: int) -> np.ndarray:
         """See ``Footage``."""
-        return pictures.read_gray(self.matte_path(i)).astype(np.float32) / 255.0
+        alpha = pictures.sized(pictures.read_gray(self.matte_path(i)), self.matte_path(i), self.size)
+        return alpha.astype(np.float32) / 255.0
+
+
+class Films:
+    """Footage of version 2: ``frames.mp4`` and ``mattes.mp4``.
+
+    Args:
+        folder: the capture.
+        n_frames: how many frames both hold.
+        size: (height, width).
+        fps: frames per second.
+
+    Raises:
+        FormatError: a film is missing, damaged, or of another length or size; damage inside shows when asked for it.
+    """
+
+    def __init__(self, folder: Path, n_frames: int, size: tuple[int, int], fps: float) -> None:
+        self.frames = Film(folder / "frames.mp4", n_frames, size, fps)
+        self.mattes = Film(folder / "mattes.mp4", n_frames, size, fps)
+
+    def frame(self, i: int) -> np.ndarray:
+        """See ``Footage``."""
+        return self.frames.rgb(i)
+
+    def gray(self, i: int) -> np.ndarray:
+        """See ``Footage``."""
+        return self.frames.gray(i)
+
+    def matte(self, i: int) -> np.ndarray:
+        """See ``Footage``."""
+        return self.mattes.luma(i).astype(np.float32) / 255.0

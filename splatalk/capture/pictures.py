@@ -28,6 +28,18 @@ def read_gray(path: Path) -> np.ndarray:
     return _decode(path, cv2.IMREAD_GRAYSCALE)
 
 
+def sized(picture: np.ndarray, path: Path, size: tuple[int, int]) -> np.ndarray:
+    """The picture, read from ``path``, when it has the ``size`` (height, width) that it must have.
+
+    Raises:
+        FormatError: it has another.
+    """
+    if picture.shape[:2] != size:
+        shape = f"{picture.shape[1]}×{picture.shape[0]}, not {size[1]}×{size[0]}"
+        raise FormatError(f"{path} is {shape}.", "Make the capture again.")
+    return picture
+
+
 def write(path: Path, picture: np.ndarray, options: tuple[int, ...] = ()) -> None:
     """Write (H, W, 3) uint8 RGB or (H, W) uint8 in the format that the suffix names.
 

@@ -18,10 +18,12 @@ import numpy as np
 from splatalk.capture import pictures, plate, quality, reasons, report_page, torso
 from splatalk.capture.dataset import VERSION, Capture, write_wave
 from splatalk.capture.decode import VideoFacts, probe
-from splatalk.capture.extract import BATCH, Measurements, extract
+from splatalk.capture.extract import extract
 from splatalk.capture.faces import FaceFinder
-from splatalk.capture.footage import Footage, PictureFolders
+from splatalk.capture.footage import Films, Footage
 from splatalk.capture.framing import Framing, look
+from splatalk.capture.measurements import Measurements
+from splatalk.capture.parts import BATCH
 from splatalk.capture.preview import write_preview
 from splatalk.capture.sound import in_time, read_sound, require_sound
 from splatalk.capture.tracks import Solved, assemble
@@ -34,7 +36,7 @@ FPS = 25.0
 SHORTEST_S = 2.0
 _PLATE_FRAMES = 48
 _FEWEST_VALID = 0.5
-WORK_VERSION = 1
+WORK_VERSION = 2
 """Changes when unfinished work of an earlier program must not be continued."""
 
 
@@ -117,7 +119,7 @@ def _finish(
     solved = assemble(rows, width, height, FPS, options.focal)
     tracks = solved.tracks
     heard = in_time(samples, solved, FPS)
-    footage = PictureFolders(folder)
+    footage = Films(folder, len(rows), (height, width), FPS)
     torso_track = _follow_torso(footage, solved)
     reference, focal = tracks.reference_frame, solved.solution.focal
     tracks.torso_pose = torso.to_poses(torso_track, tracks.head_pose[reference], reference, focal, (width, height), FPS)
@@ -135,7 +137,7 @@ def _finish(
     (folder / "report.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     (folder / "capture.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
     (folder / "report.html").write_text(report_page.build(seen, summary), encoding="utf-8")
-    shutil.rmtree(folder / "batches")
+    shutil.rmtree(folder / "parts")
     (folder / "work.json").unlink()
 
 

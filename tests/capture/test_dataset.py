@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from splatalk.capture import pictures, reasons
 from splatalk.capture.dataset import Capture, Tracks, write_wave
+from splatalk.capture.film import FilmWriter
 from splatalk.errors import FormatError
 from splatalk.render.camera import Camera
 
 N = 22
 
 
-def make(folder: Path) -> Tracks:
+def make(folder: Path, version: int = 2) -> Tracks:
     rng = np.random.default_rng(1)
     poses = np.tile(np.eye(4), (N, 1, 1))
     tracks = Tracks(
@@ -34,16 +35,24 @@ def make(folder: Path) -> Tracks:
         face_box=np.tile([4.0, 4.0, 20.0, 24.0], (N, 1)),
         reference_frame=5,
     )
-    for name in ("frames", "mattes"):
-        (folder / name).mkdir(parents=True)
-    for i in range(N):
-        pictures.write(folder / "frames" / f"{i:06d}.jpg", np.full((24, 32, 3), (8 * i, 90, 30), np.uint8))
-        pictures.write(folder / "mattes" / f"{i:06d}.png", np.full((24, 32), 10 * i, np.uint8))
+    frames = [np.full((24, 32, 3), (8 * i, 90, 30), np.uint8) for i in range(N)]
+    mattes = [np.full((24, 32), 10 * i, np.uint8) for i in range(N)]
+    folder.mkdir(parents=True, exist_ok=True)
+    if version == 1:
+        for name, suffix, series in (("frames", "jpg", frames), ("mattes", "png", mattes)):
+            (folder / name).mkdir()
+            for i, picture in enumerate(series):
+                pictures.write(folder / name / f"{i:06d}.{suffix}", picture)
+    else:
+        for name, series in (("frames", frames), ("mattes", mattes)):
+            with FilmWriter(folder / f"{name}.mp4", 25.0, gray=name == "mattes") as film:
+                for picture in series:
+                    film.write(picture)
     pictures.write(folder / "plate.png", np.full((24, 32, 3), (1, 2, 3), np.uint8))
     write_wave(folder / "audio.wav", np.linspace(-1, 1, N * 640).astype(np.float32))
     tracks.save(folder / "tracks.npz")
     camera = Camera(32, 24, 60.0, 60.0, 16.0, 12.0)
-    meta = {"format": "splatalk capture", "version": 1, "fps": 25.0, "n_frames": N, "camera": camera.to_json()}
+    meta = {"format": "splatalk capture", "version": version, "fps": 25.0, "n_frames": N, "camera": camera.to_json()}
     (folder / "capture.json").write_text(json.dumps(meta))
     return tracks
 
@@ -55,9 +64,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_reads_back(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def old_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("dataset") / "old.capture"
+    make(path, version=1)
+    return path
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_reads_back(tmp_path: Path, version: int) -> None:
     path = tmp_path / "a.capture"
-    written = make(path)
+    written = make(path, version)
     capture = Capture.load(path)
     assert (len(capture), capture.width, capture.height, capture.fps) == (N, 32, 24, 25.0)
     assert np.abs(capture.frame(4).astype(int) - (32, 90, 30)).max() < 6
@@ -78,11 +95,13 @@ def test_split_is_ten_elevenths_without_unfit_frames(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["capture.json", "tracks.npz", "audio.wav", "plate.png", "frames/000007.jpg", "mattes/000000.png"]
-)
-def test_a_missing_file_is_named(tmp_path: Path, folder: Path, name: str) -> None:
+    "name",
+    ["capture.json", "tracks.npz", "audio.wav", "plate.png", "frames.mp4", "mattes.mp4", "frames/000007.jpg",
+     "mattes/000000.png"],
+)  # fmt: skip
+def test_a_missing_file_is_named(tmp_path: Path, folder: Path, old_folder: Path, name: str) -> None:
     path = tmp_path / "a.capture"
-    shutil.copytree(folder, path)
+    shutil.copytree(old_folder if "/" in name else folder, path)
     (path / name).unlink()
     with pytest.raises(FormatError) as caught:
         Capture.load(path)
@@ -143,15 +162,26 @@ def test_pickles_are_not_run(tmp_path: Path, folder: Path) -> None:
         Tracks.load(tmp_path / "tracks.npz", N)
 
 
+HITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8)
+NEW = ["capture.json", "tracks.npz", "audio.wav", "plate.png", "frames.mp4", "mattes.mp4"]
+
+
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(["capture.json", "tracks.npz", "audio.wav", "plate.png", "frames/000007.jpg"]),
-    cut=st.floats(0, 1),
-    hits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8),
-)
+@given(name=st.sampled_from(NEW), cut=st.floats(0, 1), hits=HITS)
 def test_damage_is_a_format_error_or_harmless(
     folder: Path, name: str, cut: float, hits: list[tuple[float, int]]
 ) -> None:
+    damage(folder, name, cut, hits)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.sampled_from(["frames/000007.jpg", "mattes/000007.png"]), cut=st.floats(0, 1), hits=HITS)
+def test_damage_of_an_old_capture_too(old_folder: Path, name: str, cut: float, hits: list[tuple[float, int]]) -> None:
+    damage(old_folder, name, cut, hits)
+
+
+def damage(folder: Path, name: str, cut: float, hits: list[tuple[float, int]]) -> None:
+    """Read a capture with one file cut off and bytes in it changed."""
     path = folder / name
     whole = path.read_bytes()
     data = bytearray(whole[: round(len(whole) * (cut if cut < 0.7 else 1.0))])
@@ -162,6 +192,7 @@ def test_damage_is_a_format_error_or_harmless(
         path.write_bytes(bytes(data))
         capture = Capture.load(folder)
         assert capture.frame(7).shape == capture.plate.shape == (24, 32, 3)
+        assert capture.matte(7).shape == capture.footage.gray(19).shape == (24, 32)
         assert np.isfinite(capture.audio).all()
     except FormatError:
         pass

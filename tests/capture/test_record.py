@@ -50,7 +50,7 @@ def test_a_capture_is_complete(made: Capture) -> None:
     assert made.meta["consent"] == {"who": "nobody, she is synthetic"}
     assert made.meta["reference_frame"] == made.tracks.reference_frame
     assert "Content-Security-Policy" in (made.path / "report.html").read_text()
-    assert not (made.path / "batches").exists()
+    assert not (made.path / "parts").exists()
     assert not list(made.path.parent.glob(".*unfinished"))
 
 
@@ -102,6 +102,7 @@ def test_preview_plays_as_long(made: Capture, tmp_path: Path) -> None:
 def test_an_interrupted_run_continues(
     clip: Path, made: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(extract.os, "cpu_count", lambda: 1)  # few frames in flight
     out = tmp_path / "b.capture"
     measured: list[int] = []
     original = extract.Worker.measure
