@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--phonemes", multiple=True, type=PATH, help="Times of phonemes, JSON; else p, b and m are heard.")
 @click.option("--drive", multiple=True, type=PATH, help="Speech that it never heard: a sound, or a film of the person.")
 @click.option("--truth", multiple=True, type=PATH, help="How the person says that: a film or an .npz; one a --drive.")
+@click.option("--text", multiple=True, help="What is said in a --drive: a synthetic voice then says it too.")
 @click.option("--quick", is_flag=True, help="No LPIPS, no refined poses, no other voice; nothing drawn of --drive.")
 @click.option("--no-lpips", is_flag=True, help="Leave out LPIPS, the slowest figure.")
 @click.option("--tracked-poses", is_flag=True, help="Keep the tracker's head poses; do not refine them on the frames.")
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 @shared_options
 def command(
     avatar: Path, capture: Path, output: Path | None, mouth: str | None, phonemes: tuple[Path, ...],
-    drive: tuple[Path, ...], truth: tuple[Path, ...], quick: bool, no_lpips: bool, tracked_poses: bool, backend: str,
-    as_json: bool,
+    drive: tuple[Path, ...], truth: tuple[Path, ...], text: tuple[str, ...], quick: bool, no_lpips: bool,
+    tracked_poses: bool, backend: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare an avatar with the last eleventh of its recording, which training leaves out.
 
@@ -49,7 +50,7 @@ def command(
     """
     existing_avatar(avatar)
     existing_capture(capture)
-    _check(drive, truth, phonemes)
+    _check(drive, truth, phonemes, text)
     if output is not None and output.is_file():
         raise UserError(f"The output {output} is a file.", "Give the name of a folder.")
 
@@ -69,7 +70,7 @@ def command(
         fit=not (tracked_poses or quick),
         voices=not quick,
         phonemes=phonemes[0] if phonemes and not drive else None,
-        drives=[Drive(*files) for files in itertools.zip_longest(drive, truth, phonemes if drive else ())],
+        drives=[Drive(*files) for files in itertools.zip_longest(drive, truth, phonemes if drive else (), text)],
         draw_drives=not quick,
     )
     if as_json:
@@ -86,12 +87,14 @@ def command(
         click.echo(f"{output / 'index.html'}: the page with side-by-side frames")
 
 
-def _check(drive: tuple[Path, ...], truth: tuple[Path, ...], phonemes: tuple[Path, ...]) -> None:
+def _check(drive: tuple[Path, ...], truth: tuple[Path, ...], phonemes: tuple[Path, ...], text: tuple[str, ...]) -> None:
     """Raises UserError: a file is missing, or files cannot be told apart."""
     for path in (*drive, *truth, *phonemes):
         existing_file(path, "a file", "Check the path.")
     if len(truth) not in (0, len(drive)):
         raise UserError(f"There are {len(drive)} --drive and {len(truth)} --truth.", "Give one a --drive.")
+    if len(text) not in (0, len(drive)):
+        raise UserError(f"There are {len(drive)} --drive and {len(text)} --text.", "Give one a --drive.")
     if len(phonemes) not in (0, max(len(drive), 1)):
         wanted = "one --phonemes for each --drive" if drive else "one --phonemes, for the recording"
         raise UserError(f"There are {len(phonemes)} --phonemes.", f"Give {wanted}.")

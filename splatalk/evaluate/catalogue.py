@@ -120,6 +120,11 @@ METRICS: tuple[Metric, ...] = (
         "other_voice_predicted_loss", "Mouth", "Another voice, predicted loss", "", 3, "lower",
         f"{_PREDICTED} Loss of opening correlation with another voice.",
     ),
+    Metric(
+        "synthetic_voice_predicted", "Mouth", "A synthetic voice, opening", "", 3, "higher",
+        f"{_PREDICTED} Opening, correlation, when eSpeak NG says the same text; its times are brought to the person's "
+        "by time warping of Whisper features, whose errors count too.",
+    ),
     Metric("shapes_all", "Expression", "Blendshapes, all 52", "", 4, "lower", "Mean absolute error, values 0..1."),
     Metric("shapes_mouth", "Expression", "Blendshapes, mouth and jaw", "", 4, "lower", "The part that speaks."),
     Metric("shapes_upper", "Expression", "Blendshapes, eyes and brows", "", 4, "lower", "The rest of the face."),

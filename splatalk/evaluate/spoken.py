@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from splatalk.evaluate.phonemes import Closures, closures_of
 from splatalk.evaluate.report import Spoken, plain, plain_list
 from splatalk.evaluate.tracking import LIPS, Faces, track_faces
 from splatalk.evaluate.truth import Truth, read_truth
-from splatalk.evaluate.voices import another_voice
-from splatalk.speech import read_audio
+from splatalk.evaluate.voices import another_voice, same_moment
+from splatalk.speech import SAMPLE_RATE, load, read_audio
+from splatalk.speech.synthesis import say
 
 LONGEST_S = 120.0
 
@@ -35,11 +37,13 @@ class Drive:
         sound: any file with sound in it.
         truth: film or ``.npz``; None takes ``sound``, which then is a film.
         phonemes: times of phonemes; None finds the closures in the sound.
+        text: what is said, for a synthetic voice to say it too.
     """
 
     sound: Path
     truth: Path | None = None
     phonemes: Path | None = None
+    text: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +89,9 @@ def measure(avatar: Avatar, drive: Drive, usual: Usual, backend: str = "auto", d
     other = another_voice(samples)
 
     own = _predicted(case, predicted_lips(avatar, samples, n), predicted_lips(avatar, other, n))
+    if drive.text is not None:
+        again = synthetic_lips(avatar, samples, drive.text, n)
+        own["synthetic_voice_predicted"] = motion.correlation(again.opening, truth.lips.opening)
     curves = {"opening_recording": truth.lips.opening, "width_recording": truth.lips.width}
     if truth.faces is None:
         curves = {"opening_recording": _onto(truth.lips.opening, usual.tracked),
@@ -108,6 +115,21 @@ def measure(avatar: Avatar, drive: Drive, usual: Usual, backend: str = "auto", d
         curves={key: plain_list(curve) for key, curve in curves.items()},
         closed=[[round(float(t), 4) for t in times] for times in closures.times],
     )
+
+
+def synthetic_lips(avatar: Avatar, samples: np.ndarray, text: str, n: int) -> Lips:
+    """What the encoder asks for when a synthesiser says the same text, put at the times of ``samples``; (n,) frames.
+
+    Raises:
+        UserError: there is no synthesiser. AssetError: Whisper, which tells what is said when, is missing.
+    """
+    said = say(text).samples
+    encoder = load("whisper")
+    at = same_moment(encoder.extract(samples), encoder.extract(said), encoder.rate)
+    lips = predicted_lips(avatar, said, math.ceil(len(said) / SAMPLE_RATE * avatar.fps))
+    moments = np.interp(np.arange(n) / avatar.fps, np.arange(len(at)) / encoder.rate, at)
+    times = np.arange(len(lips.opening)) / avatar.fps
+    return Lips(*(np.interp(moments, times, curve) for curve in (lips.opening, lips.width)))
 
 
 @dataclasses.dataclass(frozen=True)

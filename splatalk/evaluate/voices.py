@@ -89,3 +89,22 @@ def room_noise(seconds: float, level_db: float, seed: int = 0) -> np.ndarray:
     hum = sum(np.sin(2 * np.pi * 50.0 * k * t + k) / k for k in (1, 2, 3))
     sound = pink / pink.std() * swell + 0.5 * hum
     return np.asarray(sound / sound.std() * 10.0 ** (level_db / 20.0), dtype=np.float32)
+
+
+def same_moment(own: np.ndarray, other: np.ndarray, rate: float) -> np.ndarray:
+    """Where another speaker of the same words is when this one is at each step: dynamic time warping (Sakoe and Chiba
+    1978) of features of the words, by their angle.
+
+    Args:
+        own, other: (T, D) and (U, D) features at ``rate`` Hz, zeros in silence.
+
+    Returns:
+        (T,) seconds in the other's time, never going back.
+    """
+    a, b = (x / (np.linalg.norm(x, axis=1, keepdims=True) + 1e-6) for x in (own, other))
+    _, path = librosa.sequence.dtw(C=np.maximum(1.0 - a @ b.T, 0.0))
+    path = path[::-1]
+    at = np.zeros(len(own))
+    count = np.bincount(path[:, 0], minlength=len(own))
+    np.add.at(at, path[:, 0], path[:, 1])
+    return at / np.maximum(count, 1) / rate

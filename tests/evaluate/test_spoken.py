@@ -91,6 +91,21 @@ def test_nothing_drawn_is_predicted_only(world: dict) -> None:
     assert set(found.curves) == {"opening_recording", "width_recording"}
 
 
+def test_a_synthetic_voice_says_it_too(world: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It speaks at half the speed; what it says is told by a clock in its features."""
+    said = np.ones(2 * N * 640, np.float32)
+    times = lambda s: np.linspace(0, 1, len(s) // 320)[:, None] * [[1, -1]] + 1  # noqa: E731
+    clock = types.SimpleNamespace(rate=50.0, extract=times)
+    slow = Lips(*(np.repeat([float(opening(i)) for i in range(N)], 2),) * 2)
+    monkeypatch.setattr(spoken, "say", lambda text: types.SimpleNamespace(samples=said))
+    monkeypatch.setattr(spoken, "load", lambda name: clock)
+    monkeypatch.setattr(spoken, "predicted_lips", lambda avatar, samples, n: Lips(slow.opening[:n], slow.width[:n]))
+    found = spoken.synthetic_lips(AVATAR, np.ones(N * 640, np.float32), "words", N)  # type: ignore[arg-type]
+    assert np.corrcoef(found.opening, [opening(i) for i in range(N)])[0, 1] > 0.9
+    measured = spoken.measure(AVATAR, dataclasses.replace(DRIVE, text="words"), usual(), draw=False)  # type: ignore[arg-type]
+    assert measured.avatar["synthetic_voice_predicted"] > 0.9
+
+
 def test_truth_in_another_unit_is_not_called_a_range(world: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     gap = np.array([float(opening(i)) for i in range(N)]) / 10 - 0.45
     arrays = Truth("talk.npz", 25.0, Lips(gap, gap), closed_below=0.0)
@@ -121,6 +136,7 @@ def test_files_that_cannot_be_told_apart(tmp_path: Path) -> None:
         return done.stderr
 
     assert "1 --drive and 2 --truth" in told("--drive", "a.wav", "--truth", "a.wav", "--truth", "a.wav")
+    assert "1 --drive and 2 --text" in told("--drive", "a.wav", "--text", "hello", "--text", "you")
     assert "0 --drive and 1 --truth" in told("--truth", "a.wav")
     assert "2 --phonemes" in told("--phonemes", "b.json", "--phonemes", "c.json")
     assert "There is no file" in told("--drive", "none.wav")

@@ -41,6 +41,15 @@ def test_formants_move_without_the_pitch() -> None:
     assert np.argmax(spectrum) % 120 in (0, 1, 119)  # still a harmonic of 120 Hz; a bin is one hertz
 
 
+def test_the_same_moment_of_slower_words_is_found() -> None:
+    rng = np.random.default_rng(0)
+    words = np.cumsum(rng.normal(size=(100, 12)), axis=0)
+    slower = np.repeat(words, 2, axis=0) + 0.05 * rng.normal(size=(200, 12))
+    at = voices.same_moment(words, slower, 50.0)
+    assert (np.diff(at) >= 0).all()
+    np.testing.assert_allclose(at, np.arange(100) * 2 / 50, atol=0.1)
+
+
 def test_too_short_a_sound_stays() -> None:
     click = np.ones(10, np.float32)
     np.testing.assert_array_equal(voices.another_voice(click), click)
