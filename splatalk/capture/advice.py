@@ -10,6 +10,8 @@ import dataclasses
 import math
 from typing import Any
 
+GRAIN_MOVES = 5.0
+"""Grain from which a still background looks moving, grey levels."""
 _MATTERS = 0.5
 """Points below which a shortcoming is not worth a word."""
 
@@ -71,7 +73,7 @@ RULES = (
     Rule("picture.blur_px", "blur", "pixels", 3.5, 1.2, 14,
          "Get the face into focus and hold the camera still: edges are blurred by {value}, {good} or less wanted.", 1),
     Rule("picture.brightness", "brightness of the face", "of 255", 20, 60, 10,
-         "Put more light on the face: its mean grey is {value}, {good} wanted."),
+         "Put more light on the face: its mean grey is {value}, {number} wanted."),
     Rule("picture.grain", "grain", "grey levels", 12, 3, 8,
          "Put more light on the scene: the picture has a grain of {value}, {good} or less wanted.", 1),
     Rule("picture.clipped", "black or white parts of the face", "%", 0.25, 0.03, 8,
@@ -187,6 +189,8 @@ def _values(figures: dict[str, Any]) -> dict[str, float | None]:
     sound, frames, seconds = figures["sound"], figures["frames"], figures["recording"]["seconds"]
     values["frames.share_used"] = frames["used"] / frames["total"]
     values["mouth.blinks_per_minute"] = figures["mouth"]["blinks"] * 60.0 / seconds if seconds >= 20 else None
+    if figures["picture"]["grain"] >= GRAIN_MOVES:
+        values["background.moving"] = None
     told = figures["speech"]["lips_predicted"]
     values["speech.lips_follow"] = told["correlation"] if told else None
     values["sound.hum_above"] = sound["hum"]["level_db"] - sound["speech_db"] if sound["hum"] else None

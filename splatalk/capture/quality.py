@@ -12,7 +12,7 @@ import numpy as np
 
 from splatalk.avatar.mouth_basis import mouth_opening_and_width
 from splatalk.capture import hearing, seeing
-from splatalk.capture.advice import advice, limits
+from splatalk.capture.advice import GRAIN_MOVES, advice, limits
 from splatalk.capture.decode import VideoFacts
 from splatalk.capture.extract import Measurements
 from splatalk.capture.framing import Framing
@@ -137,16 +137,21 @@ def measure(seen: Evidence) -> dict[str, Any]:
     }
 
 
-def _sharpness(seen: Evidence, used: np.ndarray) -> dict[str, float]:
-    """Blur of the face and grain of the picture: medians over frames spread over those that are used."""
+def _sharpness(seen: Evidence, used: np.ndarray) -> dict[str, float | None]:
+    """Blur of the face, None where grain hides it, and grain: medians over frames spread over those that are used."""
     blur, grain = [], []
     for i in used[np.linspace(0, len(used) - 1, min(_LOOKED_AT, len(used))).round().astype(int)]:
         gray = cv2.cvtColor(seen.frame(int(i)), cv2.COLOR_RGB2GRAY)
         x0, y0, x1, y1 = np.maximum(seen.solved.tracks.face_box[i], 0).astype(int)
         face = gray[y0:y1, x0:x1]
-        blur += [seeing.blur(face)] if min(face.shape) >= 8 else []
+        blur.append(seeing.blur(face) if min(face.shape) >= 16 else None)
         grain.append(seeing.grain(gray))
-    return {"blur_px": round(float(np.median(blur)), 2) if blur else 0.0, "grain": round(float(np.median(grain)), 2)}
+    known = [value for value in blur if value is not None]
+    sure = len(known) > len(blur) / 2
+    return {
+        "blur_px": round(float(np.median(known)), 2) if sure else None,
+        "grain": round(float(np.median(grain)), 2),
+    }
 
 
 def word(points: int) -> str:
@@ -168,7 +173,7 @@ def warnings(figures: dict[str, Any]) -> list[str]:
     if frames["used"] < 0.9 * frames["total"]:
         reason = next(iter(frames["by_reason"]), "unknown")
         found.append(f"{frames['total'] - frames['used']} of {frames['total']} frames are left out: mostly {reason}.")
-    if figures["background"]["moving"] > 0.05:
+    if figures["background"]["moving"] > 0.05 and figures["picture"]["grain"] < GRAIN_MOVES:
         found.append("The background moves; it will look frozen behind the avatar.")
     if figures["motion"]["torso_followed"] < 0.5:
         found.append("The shoulders cannot be followed (plain clothes or out of the picture); the torso is held still.")

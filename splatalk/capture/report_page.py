@@ -137,12 +137,13 @@ def _todo(figures: dict[str, Any]) -> str:
 
 def _tiles(figures: dict[str, Any]) -> str:
     frames, sound, sync = figures["frames"], figures["sound"], figures["sync"]
+    blur = figures["picture"]["blur_px"]
     told = figures["speech"]["lips_predicted"]
     moved = f"{1000 * sync['moved_s']:+.0f} <small>ms, corrected</small>" if sync["moved_s"] else "0 <small>ms</small>"
     items = [
         ("frames used", f"{100 * frames['used'] / frames['total']:.0f} <small>%</small>"),
         ("face", f"{figures['face']['size_px']:.0f} <small>px</small>"),
-        ("blur", f"{figures['picture']['blur_px']:.1f} <small>px</small>"),
+        ("blur", "–" if blur is None else f"{blur:.1f} <small>px</small>"),
         ("speech above noise", "–" if sound["silent"] else f"{sound['snr_db']:.0f} <small>dB</small>"),
         ("sound late by", moved if sync["checked"] else "–"),
         ("lips follow sound", "–" if told is None else f"{told['correlation']:.2f}"),
@@ -203,13 +204,13 @@ def _speech(figures: dict[str, Any], over_time: dict[str, Any]) -> str:
 
 
 def _light(figures: dict[str, Any], over_time: dict[str, Any]) -> str:
-    picture = figures["picture"]
+    picture, blur = figures["picture"], figures["picture"]["blur_px"]
     facts = {
         "brightness of the face": f"{picture['brightness']:.0f} of 255",
         "drift over the recording": f"{100 * picture['drift']:.0f} %",
         "flicker from frame to frame": f"{100 * picture['flicker']:.1f} %",
         "black or white parts of the face": f"{100 * picture['clipped']:.1f} %",
-        "blur of the strongest edges": f"{picture['blur_px']:.1f} px",
+        "blur of the strongest edges": "hidden by grain" if blur is None else f"{blur:.1f} px",
         "grain": f"{picture['grain']:.1f} grey levels",
         "size of the face": f"{figures['face']['size_px']:.0f} px",
     }

@@ -12,7 +12,8 @@ from splatalk.capture.extract import Measurements
 from splatalk.capture.geometry import vector_from_rotation
 
 CELL_DEG = 5.0
-_PRE_BLUR, _RE_BLUR = 0.8, 1.0  # pixels
+_SMOOTHINGS = (0.8, 1.2)  # pixels; more would melt the features of a face together
+_STANDS_OUT = 8.0
 _EDGES = 0.97  # quantile of the gradient above which there is an edge
 _NOISE_BLOCK = 16
 _BLINK = 0.5
@@ -20,21 +21,33 @@ _CALM_YAW_DEG = 10.0
 _GRAIN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
-def blur(gray: np.ndarray) -> float:
+def blur(gray: np.ndarray) -> float | None:
     """How blurred the strongest edges are: standard deviation of a Gaussian, pixels.
 
     An edge blurred by s loses 1 / sqrt(1 + r²/s²) of its slope when it is blurred by r again (Zhuo and Sim 2011), so
-    neither contrast nor light matter. A little smoothing before keeps grain from looking sharp and is taken off again.
+    neither contrast nor light matter. Grain would look sharp: it is smoothed away first, as little as lets edges stand
+    out of it, and that smoothing is taken off the result.
 
     Args:
-        gray: (H, W) uint8, the face.
+        gray: (H, W) uint8, the face, at least 16 pixels on each side.
+
+    Returns:
+        None when edges do not stand out of the grain.
     """
-    smooth = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), _PRE_BLUR)
-    first, second = _slope(smooth), _slope(cv2.GaussianBlur(smooth, (0, 0), _RE_BLUR))
-    ridge = (first >= np.quantile(first, _EDGES)) & (first == cv2.dilate(first, np.ones((3, 3), np.uint8)))
+    noise = grain(gray)
+    for smoothing in _SMOOTHINGS:
+        smooth = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), smoothing)
+        first = _slope(smooth)
+        least = float(np.quantile(first, _EDGES))
+        if least > _STANDS_OUT * noise / (np.sqrt(8 * np.pi) * smoothing**2):  # the slope that noise has left
+            break
+    else:
+        return None
+    second = _slope(cv2.GaussianBlur(smooth, (0, 0), smoothing))
+    ridge = (first >= least) & (first == cv2.dilate(first, np.ones((3, 3), np.uint8)))
     ratio = np.maximum(first[ridge] / np.maximum(second[ridge], 1e-6), 1.0 + 1e-3)
-    total = float(np.median(_RE_BLUR**2 / (ratio**2 - 1.0))) if ridge.any() else 0.0
-    return float(np.sqrt(max(total - _PRE_BLUR**2, 0.0)))
+    total = float(np.median(smoothing**2 / (ratio**2 - 1.0)))
+    return float(np.sqrt(max(total - smoothing**2, 0.0)))
 
 
 def _slope(image: np.ndarray) -> np.ndarray:
