@@ -216,3 +216,11 @@ def test_a_smile_is_slight_and_only_what_was_recorded() -> None:
     wide = person()
     wide.curves_to_mouth *= 100
     assert np.abs(smile_code(wide)).max() == pytest.approx(1)
+
+
+def test_a_trained_avatar_knows_where_its_recording_had_a_voice(tiny_avatar_path) -> None:
+    from splatalk import avatar as avatars
+
+    voice = avatars.load(tiny_avatar_path).manner["voice"]
+    assert len(voice) == len(avatars.load(tiny_avatar_path).manner["gaze"])
+    assert voice.min() >= 0 and voice.max() > 0.9
