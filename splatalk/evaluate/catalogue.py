@@ -130,7 +130,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("shapes_upper", "Expression", "Blendshapes, eyes and brows", "", 4, "lower", "The rest of the face."),
     Metric(
         "wobble", "Expression", "Head wobble", "px", 3, "recording",
-        "Mean second difference of forehead, nose bridge and eye corners, at 512 pixels' height, tracking noise too.",
+        "Mean second difference of forehead, nose bridge and eye corners, at 512 pixels' height: drawn frames beside "
+        "recorded ones, each tracked by itself, so tracking noise is in both.",
     ),
     Metric("face_found", "Expression", "Face found", "%", 1, "higher", "Frames in which the tracker finds the face."),
     Metric("fps", "Speed", "Frames per second", "", 1, "higher", "Steady, one frame at a time, controls to pixels."),
@@ -152,5 +153,5 @@ COVERAGE = (
 RECORDING_ROW = (
     "The recording's own column is the recording against itself. A picture equal to itself has no PSNR, SSIM or LPIPS "
     "worth printing (–). For tracked figures its frames were re-encoded as JPEG at quality 75 and tracked again: the "
-    "column shows how much of a figure is tracking noise."
+    "column shows how much of a figure is tracking noise. Head wobble is that of its frames as they are."
 )

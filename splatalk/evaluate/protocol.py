@@ -177,6 +177,8 @@ def motion_figures(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Mouth and expression figures of the avatar, and of the recording re-encoded (``noise``) as its own.
 
+    Wobble needs nothing to compare with, so the recording's own is that of its frames as they are.
+
     Args:
         faces: ``avatar``, ``recording``, ``noise`` and perhaps ``other_voice``, tracked alike.
         frames: (N,) their frame numbers.
@@ -200,6 +202,7 @@ def motion_figures(
                 "face_found": 100 * float(face.found.mean()),
             }
         )
+    out[1]["wobble"] = motion.wobble(motion.to_512(truth.landmarks, height), frames)
     if "other_voice" in faces:
         again = motion.correlation(faces["other_voice"].opening(), truth.opening())
         out[0]["other_voice_correlation"] = again

@@ -258,3 +258,13 @@ def test_speed_is_of_the_steady_frames() -> None:
 
 def test_forty_lip_landmarks() -> None:
     assert len(set(LIPS)) == 40
+
+
+def test_wobble_of_drawn_frames_stands_beside_that_of_the_recording_as_it_is() -> None:
+    still = track([picture(i) for i in range(12)])
+    shaken, noisy = (Faces(still.landmarks.copy(), still.blendshapes) for _ in range(2))
+    shaken.landmarks[1::2, :, 0] += 1.0  # a pixel of 256 is two of 512; the second difference doubles it again
+    noisy.landmarks[1::2, :, 0] += 5.0
+    faces = {"avatar": shaken, "recording": still, "noise": noisy}
+    own, recording = protocol.motion_figures(faces, np.arange(12), 256, 25.0)
+    assert own["wobble"] == pytest.approx(4.0) and recording["wobble"] == pytest.approx(0.0, abs=1e-9)
