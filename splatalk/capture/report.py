@@ -90,7 +90,7 @@ def shots(seen: Evidence) -> Shots:
     tracks = seen.solved.tracks
     angles = np.degrees(head_angles(tracks.head_pose))
     used = seen.used if len(seen.used) else np.arange(len(angles))
-    yaw, pitch = angles[used, 0], angles[used, 1]
+    yaw, pitch = angles[used, 0], angles[used, 1] - np.median(angles[used, 1])
     opening = mouth_opening_and_width(tracks.landmarks_head[used])[:, 0]
     chosen = [
         (tracks.reference_frame, "Looking ahead"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from splatalk.capture.seeing import CELL_DEG
 
 _YAW, _PITCH = 40.0, 25.0  # degrees shown to either side
-_MARGIN = 46
+_MARGIN = 62
 _SCALE = 9.0  # units of the drawing a degree
 
 
@@ -67,15 +67,15 @@ def coverage(cells: Sequence[Sequence[float]], pitch_middle: float, wanted: tupl
         f'height="{2 * pitch * _SCALE:.1f}"/>'
     )
     for degrees in range(-int(_YAW), int(_YAW) + 1, 20):
-        parts.append(f'<text class="tick middle" x="{x(degrees):.1f}" y="{height - 22:.0f}">{abs(degrees)}°</text>')
+        parts.append(f'<text class="tick middle" x="{x(degrees):.1f}" y="{height - 20:.0f}">{abs(degrees)}°</text>')
     for degrees in range(-20, 21, 10):
         place = y(pitch_middle + degrees) + 4
         parts.append(f'<text class="tick end" x="{_MARGIN - 8}" y="{place:.1f}">{abs(degrees)}°</text>')
     middle = height / 2
     parts += [
-        f'<text class="side middle" x="{width / 2:.0f}" y="{_MARGIN - 14}">up</text>',
-        f'<text class="side middle" x="{width / 2:.0f}" y="{height - 4:.0f}">down</text>',
-        f'<text class="side end" x="{width - 4:.0f}" y="{middle:.0f}">left</text>',
+        f'<text class="side middle" x="{width / 2:.0f}" y="{_MARGIN + 8}">up</text>',
+        f'<text class="side middle" x="{width / 2:.0f}" y="{height - _MARGIN - 4:.0f}">down</text>',
+        f'<text class="side end" x="{width - _MARGIN:.0f}" y="{middle:.0f}">left</text>',
         f'<text class="side" x="{_MARGIN + 6}" y="{middle:.0f}">right</text>',
         "</svg>",
     ]
