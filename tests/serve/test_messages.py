@@ -73,6 +73,9 @@ def test_messages_say_what_they_mean():
     assert wire.parse('{"type": "say", "text": "Hello.", "voice": "de"}') == wire.Say("Hello.", "de")
     assert wire.parse('{"type": "clock", "utterance": 3, "time": 1.25}') == wire.Clock(3, 1.25)
     assert wire.parse('{"type": "mic", "on": true}') == wire.Microphone(True)
+    assert wire.parse('{"type": "mic", "on": true, "listen": true}') == wire.Microphone(True, listen=True)
+    with pytest.raises(UserError, match="'listen'"):
+        wire.parse('{"type": "mic", "on": true, "listen": 1}')
     assert wire.parse('{"type": "stop"}') == wire.Stop()
 
 
