@@ -24,7 +24,7 @@ from splatalk.capture.decode import VideoFacts, read_frames
 from splatalk.capture.faces import Face, FaceFinder
 from splatalk.capture.framing import Framing
 from splatalk.capture.matte import Segmenter
-from splatalk.capture.measurements import Measurements
+from splatalk.capture.measurements import THUMBNAIL, Measurements
 from splatalk.capture.parts import BATCH, Parts
 from splatalk.files import explained
 from splatalk.progress import Step
@@ -191,11 +191,14 @@ def nearest_face(finder: FaceFinder, rgb: np.ndarray, framing: Framing) -> Face 
 
 
 def _row(rgb: np.ndarray, face: Face | None) -> Measurements:
-    landmarks, shapes, quality = np.zeros((478, 3)), np.zeros(52), (0.0, 0.0, 0.0)
+    small = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    landmarks, shapes, quality = np.zeros((478, 3)), np.zeros(52), (0.0, 0.0, 0.0, 0.0)
     if face is not None:
-        landmarks, shapes, quality = face.landmarks, face.blendshapes, _quality(rgb, face.box)
-    sharpness, brightness, clipped = (np.array([value]) for value in quality)
-    return Measurements(landmarks[None], shapes[None], np.array([face is not None]), sharpness, brightness, clipped)
+        landmarks, shapes = face.landmarks, face.blendshapes
+        quality = (*_quality(rgb, face.box), face.doubt)
+    sharpness, brightness, clipped, doubt = (np.array([value]) for value in quality)
+    found = np.array([face is not None])
+    return Measurements(landmarks[None], shapes[None], found, sharpness, brightness, clipped, doubt, small[None])
 
 
 def _quality(rgb: np.ndarray, box: np.ndarray) -> tuple[float, float, float]:

@@ -16,8 +16,9 @@ SCAN_SIDE = 1280
 MIN_FACE = 96
 """Smallest useful face in normalised pixels."""
 _FACE_SHARE = 0.36  # of the normalised picture's side, that a face should fill
-_RIVAL = 0.4  # size of a second face, against the first, that makes the choice unclear
-_STEADY = 0.25  # share of the samples in which it must be seen
+_RIVAL = 0.6  # size of a second face, against the first, that makes the choice unclear
+_STEADY = 0.25  # share of the samples in which a face must be seen to count
+_SAME_PLACE = 1.2  # how far a face may move or grow between two samples, see ``_apart``
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def look(facts: VideoFacts, size: int, finder: FaceFinder, person: int | None = 
             f"No face is found in {facts.path} (in {len(with_faces)} of {len(pictures)} pictures looked at).",
             "Record one person facing the camera, head and shoulders, in even light.",
         )
-    chosen = _choose_person(with_faces, facts, person)
+    chosen = _choose_person(with_faces, facts, scan, person)
     boxes = np.array([face.box for face in chosen]) / scan.scale
     crop = choose_crop(boxes, facts, size)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -110,21 +111,61 @@ def find_anywhere(finder: FaceFinder, picture: np.ndarray) -> list[Face]:
     return sorted(faces, key=lambda face: -face.size)[:1]
 
 
-def _choose_person(seen: list[list[Face]], facts: VideoFacts, person: int | None) -> list[Face]:
+def people(seen: list[list[Face]]) -> list[list[Face]]:
+    """Faces of pictures in order of time → the faces of each person, from the left to the right.
+
+    A face belongs to the person whose last one was near it and of about its size.
+    """
+    everyone: list[list[Face]] = []
+    for faces in seen:
+        free = list(everyone)
+        for face in faces:
+            near = [person for person in free if _apart(person[-1], face) < _SAME_PLACE]
+            if near:
+                chosen = min(near, key=lambda person: _apart(person[-1], face))
+                chosen.append(face)
+                free = [person for person in free if person is not chosen]
+            else:
+                everyone.append([face])
+    return sorted(everyone, key=lambda faces: float(np.median([face.box[0] for face in faces])))
+
+
+def _apart(a: Face, b: Face) -> float:
+    """Distance of two faces in sizes of the larger, plus the logarithm of the ratio of their sizes."""
+    size = max(a.size, b.size, 1e-6)
+    between = np.linalg.norm(a.box[:2] + a.box[2:] - b.box[:2] - b.box[2:]) / 2
+    return float(between / size + abs(np.log(max(a.size, 1e-6) / max(b.size, 1e-6))))
+
+
+def _choose_person(seen: list[list[Face]], facts: VideoFacts, scan: Crop, person: int | None) -> list[Face]:
+    """The faces of the one to enrol: ``person`` among those seen steadily, or the one who is clearly the largest."""
+    everyone = people(seen)
+    steady = [faces for faces in everyone if len(faces) >= max(2, _STEADY * len(seen))] or everyone
     if person is not None:
-        everyone = [sorted(faces, key=lambda face: face.box[0]) for faces in seen]
-        chosen = [faces[person - 1] for faces in everyone if len(faces) >= person >= 1]
-        if len(chosen) < _STEADY * len(seen):
-            most = max(len(faces) for faces in seen)
+        if not 1 <= person <= len(steady):
             raise CaptureError(
-                f"There is no person {person} in {facts.path}; at most {most} faces are seen at once.",
+                f"There is no person {person} in {facts.path}; {_places(steady, scan)}.",
                 "People are counted from the left, starting with 1.",
             )
-        return chosen
-    rivals = sum(len(faces) > 1 and faces[1].size > _RIVAL * faces[0].size for faces in seen)
-    if rivals >= max(1, _STEADY * len(seen)):
+        return steady[person - 1]
+    largest = max(steady, key=_usual_size)
+    rivals = [faces for faces in steady if faces is not largest and _usual_size(faces) > _RIVAL * _usual_size(largest)]
+    if rivals:
         raise CaptureError(
-            f"More than one face is seen in {facts.path} (in {rivals} of {len(seen)} pictures looked at).",
-            "Record one person alone, or say which with --person N, counting from the left.",
+            f"More than one face is seen in {facts.path}: {_places(steady, scan)}.",
+            "Say which with --person N, counting from the left, or record one person alone.",
         )
-    return [faces[0] for faces in seen]
+    return largest
+
+
+def _usual_size(faces: list[Face]) -> float:
+    return float(np.median([face.size for face in faces]))
+
+
+def _places(everyone: list[list[Face]], scan: Crop) -> str:
+    """Where people are seen, in words: their number, how far from the left and from the top."""
+    words = []
+    for k, faces in enumerate(everyone, 1):
+        x, y = np.median([(face.box[:2] + face.box[2:]) / 2 for face in faces], axis=0)
+        words.append(f"person {k} at {x / scan.out_width:.0%} from the left, {y / scan.out_height:.0%} from the top")
+    return "; ".join(words)

@@ -6,6 +6,9 @@ import dataclasses
 
 import numpy as np
 
+THUMBNAIL = 24
+"""Side of a thumbnail, pixels."""
+
 
 @dataclasses.dataclass
 class Measurements:
@@ -18,6 +21,8 @@ class Measurements:
         sharpness: (N,) standard deviation of the Laplacian over the face, grey levels.
         brightness: (N,) mean grey level of the face, 0..255.
         clipped: (N,) share of the face's pixels at either end of the range.
+        doubt: (N,) by how much several looks at the face disagree, share of its size (``faces.Face.doubt``).
+        thumbnail: (N, 24, 24) uint8, the whole picture, gray, for telling shots apart.
     """
 
     landmarks: np.ndarray
@@ -26,6 +31,8 @@ class Measurements:
     sharpness: np.ndarray
     brightness: np.ndarray
     clipped: np.ndarray
+    doubt: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    thumbnail: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, THUMBNAIL, THUMBNAIL), np.uint8))
 
     def __len__(self) -> int:
         return len(self.found)

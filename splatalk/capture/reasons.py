@@ -27,9 +27,14 @@ WORDS: dict[int, str] = {
 CODES: dict[str, int] = {word: code for code, word in WORDS.items()}
 
 
-def encode(reasons: Mapping[int, str], n_frames: int) -> np.ndarray:
-    """Reasons by frame → (N,) uint8 codes, ``USED`` where there is none; words that are not known: ``UNKNOWN``."""
-    out = np.full(n_frames, USED, np.uint8)
+def encode(reasons: Mapping[int, str], valid: np.ndarray) -> np.ndarray:
+    """Reasons by frame → (N,) uint8 codes.
+
+    Args:
+        reasons: words by frame; those that are not known become ``UNKNOWN``.
+        valid: (N,) bool; frames that are not valid and have no reason become ``UNKNOWN``.
+    """
+    out = np.where(valid, USED, UNKNOWN).astype(np.uint8)
     for frame, word in reasons.items():
         out[frame] = CODES.get(word, UNKNOWN)
     return out

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from splatalk.capture import pictures, plate, quality, reasons, report_page, torso
+from splatalk.capture import fitness, pictures, plate, quality, reasons, report_page, torso
 from splatalk.capture.dataset import VERSION, Capture, write_wave
 from splatalk.capture.decode import VideoFacts, probe
 from splatalk.capture.extract import extract
@@ -36,7 +36,7 @@ FPS = 25.0
 SHORTEST_S = 2.0
 _PLATE_FRAMES = 48
 _FEWEST_VALID = 0.5
-WORK_VERSION = 2
+WORK_VERSION = 3
 """Changes when unfinished work of an earlier program must not be continued."""
 
 
@@ -94,10 +94,11 @@ def record(
     if len(rows) < SHORTEST_S * FPS:
         shutil.rmtree(folder)
         raise _too_short(facts, len(rows) / FPS)
-    _check_rows(rows, facts, folder)
+    left_out = fitness.unfit(rows)
+    _check_rows(rows, left_out, facts, folder)
     samples = read_sound(facts, round(len(rows) / FPS * 16000))
     with explained(folder):
-        _finish(folder, facts, framing, rows, samples, options)
+        _finish(folder, facts, framing, rows, left_out, samples, options)
         _publish(folder, out)
     capture = Capture.load(out)
     if preview is not None:
@@ -111,13 +112,21 @@ def _measure(facts: VideoFacts, framing: Framing, folder: Path) -> Measurements:
 
 
 def _finish(
-    folder: Path, facts: VideoFacts, framing: Framing, rows: Measurements, samples: np.ndarray, options: Options
+    folder: Path,
+    facts: VideoFacts,
+    framing: Framing,
+    rows: Measurements,
+    left_out: dict[int, str],
+    samples: np.ndarray,
+    options: Options,
 ) -> None:
     """Everything after the long pass."""
     width, height = framing.crop.out_width, framing.crop.out_height
+    rows = dataclasses.replace(rows, found=~np.isin(np.arange(len(rows)), list(left_out)))
     note("Solving head pose, face and camera together")
     solved = assemble(rows, width, height, FPS, options.focal)
     tracks = solved.tracks
+    _leave_out(solved, left_out)
     heard = in_time(samples, solved, FPS)
     footage = Films(folder, len(rows), (height, width), FPS)
     torso_track = _follow_torso(footage, solved)
@@ -126,7 +135,8 @@ def _finish(
     background = _build_plate(footage, len(rows))
     pictures.write(folder / "plate.png", background.image)
     write_wave(folder / "audio.wav", heard.samples)
-    tracks.reason = reasons.encode(solved.reasons, len(rows))
+    tracks.reason = reasons.encode(solved.reasons, tracks.valid)
+    tracks.valid = tracks.reason == reasons.USED
     tracks.save(folder / "tracks.npz")
     seen = quality.Evidence(
         rows, solved, torso_track, background, heard, facts, framing, FPS, footage.frame, footage.matte
@@ -185,7 +195,7 @@ def _check_place(out: Path) -> None:
         raise UserError(f"The folder {out} holds something else than a capture.", "Choose another name.")
 
 
-def _check_rows(rows: Measurements, facts: VideoFacts, folder: Path) -> None:
+def _check_rows(rows: Measurements, left_out: dict[int, str], facts: VideoFacts, folder: Path) -> None:
     seconds = len(rows) / FPS
     if seconds < 0.8 * facts.duration - 1.0:
         shutil.rmtree(folder)
@@ -193,13 +203,24 @@ def _check_rows(rows: Measurements, facts: VideoFacts, folder: Path) -> None:
             f"{facts.path} is damaged: {seconds:.1f} of {facts.duration:.1f} s can be decoded.",
             "Copy or download the file again, or cut it to the part that plays.",
         )
-    share = float(rows.found.mean())
-    if share < _FEWEST_VALID:
+    used = len(rows) - len(left_out)
+    if used < max(_FEWEST_VALID * len(rows), SHORTEST_S * FPS):
         shutil.rmtree(folder)
+        share = float(rows.found.mean())
+        seen = f"; a face is found in only {share:.0%} of the frames" if share < 0.9 else ""
         raise CaptureError(
-            f"A face is found in only {share:.0%} of the frames of {facts.path}.",
-            "Cut the clip to the part in which the person faces the camera.",
+            f"Only {used / FPS:.1f} of {seconds:.1f} s of {facts.path} can be used{seen}. "
+            f"Left out: {fitness.stretches(left_out, FPS)}.",
+            "Cut the clip to one shot in which the person faces the camera, nothing before the face.",
         )
+
+
+def _leave_out(solved: Solved, left_out: dict[int, str]) -> None:
+    """Mark frames that were left out of solving, and those in which the solved head looks away."""
+    away = np.flatnonzero(fitness.looking_away(solved.tracks.head_pose))
+    solved.reasons.update({int(i): "looking away" for i in away if solved.tracks.valid[i]})
+    solved.reasons.update(left_out)
+    solved.tracks.valid[list(solved.reasons)] = False
 
 
 def _too_short(facts: VideoFacts, seconds: float) -> CaptureError:

@@ -143,7 +143,7 @@ def test_wrong_tracks_are_refused(tmp_path: Path, folder: Path, name: str) -> No
 def test_why_a_frame_is_left_out_is_kept(tmp_path: Path, folder: Path) -> None:
     with np.load(folder / "tracks.npz") as data:
         arrays = dict(data)
-    codes = reasons.encode({3: "blurred"}, N)
+    codes = reasons.encode({3: "blurred"}, np.ones(N, bool))
     np.savez(tmp_path / "tracks.npz", **{**arrays, "reason": codes})
     assert reasons.decode(Tracks.load(tmp_path / "tracks.npz", N).reason) == {3: "blurred"}
     np.savez(tmp_path / "tracks.npz", **{name: array for name, array in arrays.items() if name != "reason"})

@@ -14,7 +14,7 @@ import pytest
 
 from splatalk import assets
 from splatalk.avatar.face_mesh import mouth_opening
-from splatalk.capture import Capture, extract, record
+from splatalk.capture import Capture, extract, reasons, record
 from splatalk.capture.decode import probe
 from splatalk.capture.faces import FaceFinder
 from splatalk.capture.framing import look
@@ -214,13 +214,16 @@ def test_bad_frames_are_left_out_and_an_earlier_capture_is_replaced(made: Captur
         i = next(count)
         if 20 <= i < 24:
             return np.full_like(picture, 90)
+        if 50 <= i < 55:  # a hand over mouth and nose
+            return cv2.ellipse(picture.copy(), (256, 300), (60, 70), 0, 0, 360, (150, 110, 95), -1, cv2.LINE_AA)
         return cv2.GaussianBlur(picture, (0, 0), 9) if 40 <= i < 43 else picture
 
     capture = record(cut(shared("ada.mp4"), tmp_path / "a.mp4", 2.4, spoil), tmp_path / "a.capture")
     assert not (capture.path / "stray.txt").exists()
     left_out = set(np.flatnonzero(~capture.tracks.valid).tolist())
-    assert {20, 21, 22, 23, 40, 41, 42} <= left_out
-    assert len(left_out) < 12
+    assert {20, 21, 22, 23, 40, 41, 42, 50, 51, 52, 53, 54} <= left_out
+    assert len(left_out) < 17
+    assert {reasons.WORDS[int(code)] for code in capture.tracks.reason[50:55]} == {"face hidden"}
     assert np.isfinite(capture.tracks.head_pose).all()
     report = json.loads((capture.path / "report.json").read_text())
     assert {r["reason"] for r in report["frames"]["left_out"]} >= {"no face", "blurred"}
