@@ -5,6 +5,7 @@ fit.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from scipy.signal import savgol_filter
@@ -16,7 +17,9 @@ from splatalk.capture.extract import Measurements
 from splatalk.capture.gaze import gaze_angles
 from splatalk.capture.geometry import vector_from_rotation
 from splatalk.capture.pose import Solution, solve
+from splatalk.capture.skin_pose import SkinPoses, refine, reshape_model
 from splatalk.capture.smooth import fill_gaps, smooth_poses
+from splatalk.progress import bar
 
 FACE_MIDDLE = np.array([0.0, 0.03, -0.08])
 """Between eyes and mouth, head frame, metres."""
@@ -35,14 +38,23 @@ class Solved:
         tracks: see ``Tracks``.
         solution: of the joint solve, smoothed poses in it.
         reasons: per unfit frame, why: ``no face``, ``blurred``, ``face hidden``.
+        skin: what following the skin found; None when the poses are the landmarks' own.
     """
 
     tracks: Tracks
     solution: Solution
     reasons: dict[int, str]
+    skin: SkinPoses | None = None
 
 
-def assemble(rows: Measurements, width: int, height: int, fps: float, focal: float | None = None) -> Solved:
+def assemble(
+    rows: Measurements,
+    width: int,
+    height: int,
+    fps: float,
+    focal: float | None = None,
+    gray: Callable[[int], np.ndarray] | None = None,
+) -> Solved:
     """Solve the clip.
 
     Args:
@@ -50,6 +62,7 @@ def assemble(rows: Measurements, width: int, height: int, fps: float, focal: flo
         width, height: of the frames, pixels.
         fps: of the frames.
         focal: pixels, when known.
+        gray: gives a frame as (H, W) uint8; without it, poses come from landmarks alone.
     """
     found = rows.found
     landmarks = fill_gaps(rows.landmarks, found)
@@ -63,13 +76,18 @@ def assemble(rows: Measurements, width: int, height: int, fps: float, focal: flo
     solution.rotation, solution.translation = smooth_poses(
         solution.rotation, solution.translation, FACE_MIDDLE, np.where(valid, 1.0, 0.0), fps
     )
+    skin = None
+    if gray is not None:
+        skin = _by_skin(rows, shapes, solution, valid, gray, (width, height), fps)
+    if skin is not None:
+        in_head = skin.reshaped(in_head, FACE_MIDDLE)
     poses = solution.head_pose
     shapes = fill_gaps(shapes, valid)
     shapes[:, SLOW_SHAPES] = np.clip(steady_curves(shapes[:, SLOW_SHAPES]), 0.0, 1.0)
     to_camera = -np.einsum("nji,nj->ni", solution.rotation, solution.translation)
     to_camera /= np.linalg.norm(to_camera, axis=-1, keepdims=True)
     reference = choose_reference(poses, in_head, shapes, valid)
-    skin = landmarks[:, :N_SKIN, :2]
+    face = landmarks[:, :N_SKIN, :2]
     tracks = Tracks(
         landmarks=landmarks[..., :2],
         landmarks_head=in_head,
@@ -79,10 +97,31 @@ def assemble(rows: Measurements, width: int, height: int, fps: float, focal: flo
         head_pose=poses,
         torso_pose=poses.copy(),
         valid=valid,
-        face_box=np.concatenate([skin.min(axis=1), skin.max(axis=1)], axis=1),
+        face_box=np.concatenate([face.min(axis=1), face.max(axis=1)], axis=1),
         reference_frame=reference,
     )
-    return Solved(tracks, solution, reasons)
+    return Solved(tracks, solution, reasons, skin)
+
+
+def _by_skin(
+    rows: Measurements,
+    shapes: np.ndarray,
+    solution: Solution,
+    valid: np.ndarray,
+    gray: Callable[[int], np.ndarray],
+    size: tuple[int, int],
+    fps: float,
+) -> SkinPoses | None:
+    """Replace the solution's poses and face by those that the skin asks for."""
+    sharpness = np.where(valid, rows.sharpness / np.median(rows.sharpness[rows.found]), np.nan)
+    with bar("Following the skin", total=len(valid)) as step:
+        found = refine(solution, shapes, sharpness, gray, size, FACE_MIDDLE, step)
+    if found is not None:
+        solution.rotation, solution.translation = smooth_poses(
+            found.rotation, found.translation, FACE_MIDDLE, np.where(valid, np.maximum(found.support, 0.05), 0.0), fps
+        )
+        solution.model = reshape_model(solution.model, found, FACE_MIDDLE)
+    return found
 
 
 def unfit(rows: Measurements, residual: np.ndarray) -> dict[int, str]:
