@@ -86,7 +86,7 @@ $(OUT)/ada.html: $(OUT)/ada.avatar captures/ada_speech.wav | player
 	fi
 
 clean:
-	rm -rf $(OUT)/ada.avatar $(OUT)/ada.avatar.work $(OUT)/ada_speaks.mp4 $(OUT)/ada_speaks.png $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png $(OUT)/ada.html
+	rm -rf $(OUT)/ada.avatar $(OUT)/ada.report.html $(OUT)/ada.avatar.work $(OUT)/ada_speaks.mp4 $(OUT)/ada_speaks.png $(OUT)/ada_orbit.mp4 $(OUT)/ada_views.png $(OUT)/ada.html
 
 distclean: clean
 	rm -rf $(VENV) build

@@ -54,7 +54,8 @@ def command(
     """Make an avatar from a video of one person who speaks to the camera for half a minute or longer.
 
     The recording is checked first: what cannot be enrolled is refused before anything long begins.
-    Interrupt it whenever you like; the same command goes on where it stopped.
+    Interrupt it whenever you like; the same command goes on where it stopped. How good the recording is, and what
+    would gain most, is written beside the avatar: NAME.report.html.
 
     \b
     splatalk enroll me.mp4 -o me.avatar --consent "I am the person in it."
