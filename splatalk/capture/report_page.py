@@ -172,8 +172,8 @@ def _pose(figures: dict[str, Any], poses: Sequence[Shot], over_time: dict[str, A
     words = (
         f"Seen from {pose['left_deg']:.0f}° to the left and {pose['right_deg']:.0f}° to the right, "
         f"{pose['up_deg']:.0f}° up and {pose['down_deg']:.0f}° down from how the head is usually held. What the camera "
-        "never saw, the avatar does not know. The frame shows what is wanted; stronger cells were seen longer. Left and "
-        "right are the person's."
+        "never saw, the avatar does not know. The frame shows what is wanted; stronger cells were seen longer. Left "
+        "and right are the person's."
     )
     head = {"yaw": over_time["yaw"], "pitch": over_time["pitch"]}
     drawn = plots.coverage(pose["coverage"], pose["pitch_middle_deg"], wanted)

@@ -86,4 +86,4 @@ def describe(capture: Capture) -> str:
     """One line for people."""
     facts = summary(capture)
     shape = f"{facts['width']}×{facts['height']}, {facts['frames']} frames, {facts['seconds']:.1f} s"
-    return f"{shape}, the face found in {100 * facts['usable']:.0f} % of them"
+    return f"{shape}, {100 * facts['usable']:.0f} % of them usable"
