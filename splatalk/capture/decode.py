@@ -95,9 +95,9 @@ def probe(path: Path) -> VideoFacts:
     """
     _check_file(path)
     with opened(path) as container:
-        if not container.streams.video:
-            raise CaptureError(f"{path} has sound but no picture.", _VIDEO_HINT)
-        stream = container.streams.video[0]
+        stream = picture_stream(container)
+        if stream is None:
+            raise CaptureError(f"{path} has no picture that can be decoded.", _VIDEO_HINT)
         first = next(decoded(container, stream), None)
         if first is None:
             raise CaptureError(f"No picture can be decoded from {path}; it is damaged or cut off.", _VIDEO_HINT)
@@ -122,7 +122,7 @@ def probe(path: Path) -> VideoFacts:
             fps=float(stream.average_rate or 0),
             duration=duration,
             codec=stream.codec_context.name,
-            has_audio=bool(container.streams.audio),
+            has_audio=sound_stream(container) is not None,
             high_dynamic_range=int(first.color_trc or 0) in (_TRANSFER_PQ, _TRANSFER_HLG),
         )
 
@@ -144,7 +144,8 @@ def read_frames(facts: VideoFacts, crop: Crop, *, fps: float = 25.0, start: int 
     """
     converter = Converter(facts)
     with opened(facts.path) as container:
-        stream = container.streams.video[0]
+        stream = picture_stream(container)
+        assert stream is not None  # probe found it
         stream.thread_type = "AUTO"
         index = 0
         for frame, shown_until in _spans(decoded(container, stream), 1.0 / (facts.fps or fps)):
@@ -165,7 +166,8 @@ def sample_frames(facts: VideoFacts, crop: Crop, count: int) -> list[tuple[float
     converter = Converter(facts)
     found: dict[float, np.ndarray] = {}
     with opened(facts.path) as container:
-        stream = container.streams.video[0]
+        stream = picture_stream(container)
+        assert stream is not None  # probe found it
         begin = float((stream.start_time or 0) * (stream.time_base or 0))
         for k in range(count):
             moment = begin + (k + 0.5) / count * facts.duration
@@ -203,12 +205,13 @@ class Converter:
         width, height = round(self.facts.width * crop.scale), round(self.facts.height * crop.scale)
         width, height = max(width, crop.out_width), max(height, crop.out_height)
         shrinking = crop.scale < 0.99
+        deep = self.facts.high_dynamic_range  # its steps would show in 8 bits
         flags = Interpolation.AREA if shrinking else Interpolation.BICUBIC
         upright: np.ndarray = self._reformatter.reformat(
             frame,
             width=height if turned else width,
             height=width if turned else height,
-            format="gbrp",  # planes come out several times faster than interleaved pixels
+            format="gbrp16le" if deep else "gbrp",  # planes come out faster than interleaved pixels
             src_colorspace=_matrix(frame),
             src_color_range=_range(frame),
             dst_color_range=ColorRange.JPEG,
@@ -219,7 +222,7 @@ class Converter:
         left = min(round(crop.x * crop.scale), width - crop.out_width)
         top = min(round(crop.y * crop.scale), height - crop.out_height)
         picture = np.ascontiguousarray(upright[top : top + crop.out_height, left : left + crop.out_width])
-        if self.facts.high_dynamic_range:
+        if deep:
             picture = to_standard_range(picture, hybrid_log_gamma=int(frame.color_trc or 0) == _TRANSFER_HLG)
         return picture
 
@@ -258,6 +261,17 @@ def opened(path: Path) -> av.container.InputContainer:
         raise CaptureError(f"{path} may not be read.", "Change its permissions.") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise CaptureError(f"{path} is not a video that can be read ({_reason(error)}).", _VIDEO_HINT) from error
+
+
+def picture_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first video track that can be decoded and is no cover picture."""
+    tracks = [s for s in container.streams.video if s.codec_context is not None]
+    return next((s for s in tracks if not s.disposition & av.stream.Disposition.attached_pic), None)
+
+
+def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    """The first sound track that can be decoded: phones put spatial sound beside a plain track."""
+    return next((s for s in container.streams.audio if s.codec_context is not None and s.codec_context.rate), None)
 
 
 def _reason(error: BaseException) -> str:

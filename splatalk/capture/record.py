@@ -204,7 +204,7 @@ def _check_rows(rows: Measurements, left_out: dict[int, str], facts: VideoFacts,
             "Copy or download the file again, or cut it to the part that plays.",
         )
     used = len(rows) - len(left_out)
-    if used < max(_FEWEST_VALID * len(rows), SHORTEST_S * FPS):
+    if used < _FEWEST_VALID * len(rows):
         shutil.rmtree(folder)
         share = float(rows.found.mean())
         seen = f"; a face is found in only {share:.0%} of the frames" if share < 0.9 else ""

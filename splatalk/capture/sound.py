@@ -8,7 +8,7 @@ import av
 import numpy as np
 
 from splatalk.avatar.mouth_basis import mouth_opening_and_width
-from splatalk.capture.decode import VideoFacts, decoded, opened
+from splatalk.capture.decode import VideoFacts, decoded, opened, picture_stream, sound_stream
 from splatalk.capture.hearing import FEATURE_RATE, Heard
 from splatalk.capture.tracks import Solved
 from splatalk.errors import AssetError, CaptureError
@@ -73,9 +73,11 @@ def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
         zero = _first_picture_time(container)
     with opened(facts.path) as container:
         # Channels are averaged below: the resampler's own way to mono adds 3 dB and may overdrive.
+        stream = sound_stream(container)
+        assert stream is not None  # require_sound
         resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
         position: int | None = None
-        for frame in decoded(container, container.streams.audio[0]):
+        for frame in decoded(container, stream):
             due = None if frame.time is None else round((frame.time - zero) * SAMPLE_RATE)
             if position is None:
                 position = due or 0
@@ -92,7 +94,8 @@ def read_sound(facts: VideoFacts, n_samples: int) -> np.ndarray:
 
 
 def _first_picture_time(container: av.container.InputContainer) -> float:
-    for frame in decoded(container, container.streams.video[0]):
+    stream = picture_stream(container)
+    for frame in decoded(container, stream) if stream is not None else ():
         if frame.time is not None:
             return float(frame.time)
     return 0.0

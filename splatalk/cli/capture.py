@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from splatalk.cli.common import PATH, VIDEO_ADVICE, existing_file, new_output, report, shared_options
+from splatalk.cli.common import PATH, VIDEO_ADVICE, existing_file, new_output, output_file, report, shared_options
 from splatalk.cli.consent import consent_options, obtain
 from splatalk.cli.guard import resumable
 from splatalk.errors import UserError
@@ -23,27 +23,34 @@ if TYPE_CHECKING:
 @click.option("--size", default=512, show_default=True, help="Longer side of the normalised frames, pixels.")
 @click.option("--person", type=click.IntRange(min=1), help="Which face when there are several, from the left.")
 @consent_options
+@click.option("--preview", type=PATH, help="Also write a film with mesh, head axes and matte drawn in: NAME.mp4.")
 @click.option("--force", is_flag=True, help="Replace a capture of that name.")
 @shared_options
 def command(
-    video: Path, output: Path, size: int, person: int | None, consent: Consent | None, force: bool, as_json: bool
-) -> None:
+    video: Path, output: Path, size: int, person: int | None, consent: Consent | None, preview: Path | None,
+    force: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Track a recording of one person: frames, face, pose, matte, sound, and a report on its quality.
 
     A recording that cannot be enrolled is refused within seconds, with the reason.
 
     \b
     splatalk capture me.mp4 -o me.capture --consent "I am the person in it."
+    splatalk capture me.mp4 -o me.capture --preview tracked.mp4
     splatalk train me.capture -o me.avatar
     """
     existing_file(video, "a video", VIDEO_ADVICE)
     new_output(output, ".capture", force, inputs=(video,))
+    if preview is not None:
+        output_file(preview, (".mp4",), inputs=(video,))
     check_size(size)
     agreed = obtain(consent, video)
     from splatalk import capture as captures
 
     with resumable("What was tracked so far is kept: run the same command again to go on."):
-        capture = captures.record(video, output, size=size, person=person, consent=agreed.to_json() if agreed else None)
+        capture = captures.record(
+            video, output, size=size, person=person, consent=agreed.to_json() if agreed else None, preview=preview
+        )
     text = "\n".join([f"{output}: {describe(capture)}", *remarks(capture), f"The whole report: {report_of(capture)}"])
     facts = {"command": "capture", "output": output, **summary(capture), "report": report_of(capture)}
     report(as_json, facts, text)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -178,3 +181,83 @@ def test_garbled_files_end_in_frames_or_a_capture_error(
             assert np.isfinite(read_sound(facts, 1000)).all()
     except CaptureError:
         pass
+
+
+def flash_and_click(
+    path: Path, fps: float, *, rate: int, stereo: bool = False, delay: float = 0.0
+) -> tuple[float, float]:
+    """When a flash of the picture and a click of the sound, both at 1.5 s of the recording, come out, in seconds."""
+
+    def flash(t: float) -> np.ndarray:
+        return np.full((48, 64, 3), 230 if 1.5 - 1e-6 <= t < 1.7 else 20, np.uint8)
+
+    sound = np.zeros(round((3.0 - delay) * rate), np.float32)
+    sound[round((1.5 - delay) * rate) :][: rate // 20] = 0.8
+    write_clip(path, flash, steady(3.0, fps), sound=sound, rate=rate, stereo=stereo, sound_delay=delay)
+    facts = probe(path)
+    frames = [frame.mean() for frame in read_frames(facts, Crop.whole(facts, 512))]
+    samples = read_sound(facts, len(frames) * 640)
+    return int(np.argmax(np.array(frames) > 120)) / 25, int(np.argmax(np.abs(samples) > 0.3)) / 16000
+
+
+@pytest.mark.parametrize("fps", [24.0, 25.0, 29.97, 30.0, 50.0, 60.0])
+def test_flash_and_click_stay_together(tmp_path: Path, fps: float) -> None:
+    flash, click = flash_and_click(tmp_path / "a.mp4", fps, rate=48000, stereo=True)
+    assert abs(click - 1.5) < 0.002
+    assert abs(flash - click) <= 0.5 / 25 + 0.5 / fps  # frames start at either's own steps
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
+def test_late_sound_stays_with_the_picture(tmp_path: Path, suffix: str) -> None:
+    flash, click = flash_and_click(tmp_path / f"a.{suffix}", 30.0, rate=44100, delay=0.8)
+    assert abs(click - 1.5) < 0.002 and abs(flash - click) <= 0.5 / 25 + 0.5 / 30
+
+
+def test_a_phone_in_portrait_with_another_rate_and_size(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", clock(640, 360), steady(0.5, 30.0), sound=tone(0.5, 48000), rate=48000)
+    turn_file(path, 0, 1)
+    facts = probe(path)
+    assert (facts.width, facts.height) == (360, 640)
+    crop = choose_crop(np.tile([120.0, 200.0, 230.0, 330.0], (5, 1)), facts, 512)
+    assert crop.out_width == crop.out_height and crop.x + crop.width <= 360 and crop.y + crop.height <= 640
+    assert crop.y < 200 - 40 and crop.y + crop.height > 330 + 60  # hair above, shoulders below
+    assert next(read_frames(facts, crop)).shape == (crop.out_height, crop.out_width, 3)
+
+
+def test_sides_come_out_even(tmp_path: Path) -> None:
+    facts = probe(write_clip(tmp_path / "a.mp4", clock(62, 46), steady(0.2, 25.0)))
+    odd = dataclasses.replace(facts, width=61, height=45, stored_width=61, stored_height=45)
+    crop = Crop.whole(odd, 512)
+    assert (crop.out_width, crop.out_height, crop.scale) == (60, 44, 1.0)
+    assert Crop.whole(odd, 33).out_width % 2 == 0
+
+
+@pytest.mark.parametrize(("transfer", "code"), [("arib-std-b67", 0.75), ("smpte2084", 0.58)])
+def test_high_dynamic_range_files_come_out_in_their_colours(tmp_path: Path, transfer: str, code: float) -> None:
+    """Ten bits, BT.2020: a neutral ramp up to diffuse white stays neutral and reaches nearly white."""
+    if "libx265" not in av.codecs_available:
+        pytest.skip("PyAV was built without x265")
+    path = tmp_path / "a.mp4"
+    ramp = np.linspace(0, code, 128)
+    luma = np.repeat(np.round(64 + 876 * ramp)[None], 96, axis=0).astype("<u2")
+    with av.open(str(path), "w") as container:
+        options = {
+            "x265-params": f"log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc:range=limited"
+        }
+        stream = container.add_stream("libx265", rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p10le"
+        for k in range(6):
+            frame = av.VideoFrame(128, 96, "yuv420p10le")
+            for plane, values in zip(frame.planes, (luma, np.full((48, 64), 512), np.full((48, 64), 512))):
+                rows = np.zeros((values.shape[0], plane.line_size // 2), "<u2")
+                rows[:, : values.shape[1]] = values
+                plane.update(rows.tobytes())
+            frame.pts, frame.time_base = k, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    facts = probe(path)
+    assert facts.high_dynamic_range
+    shown = next(read_frames(facts, Crop.whole(facts, 512))).astype(int)[48]
+    assert np.abs(np.diff(shown, axis=1)).max() <= 4
+    assert shown[0].max() < 12 and 215 <= shown[-4].min() <= 255
+    assert (np.diff(shown[:, 1]) >= -3).all() and len(np.unique(shown[:, 1])) > 90  # no steps of 8 bits
