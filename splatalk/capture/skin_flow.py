@@ -129,7 +129,7 @@ def _flow(
     first: np.ndarray, second: np.ndarray, points: np.ndarray, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
-        first, second, points, start.copy(), winSize=(skin.WINDOW, skin.WINDOW), maxLevel=1,
+        first, second, points, start.copy(), winSize=(skin.WINDOW, skin.WINDOW), maxLevel=2,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW, criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01),
     )  # fmt: skip
     return moved, found.ravel() > 0

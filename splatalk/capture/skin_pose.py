@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 
 from splatalk.capture import bundle, skin, skin_flow
@@ -20,7 +21,8 @@ from splatalk.capture.skin_flow import Sightings, SkinTracker
 from splatalk.progress import Step
 
 _TERMS = 6
-_NOISE_PX = 0.4  # of a followed point at 512 pixels
+_NOISE_PX = 0.4  # of a followed point
+_FACE_PX = 190.0  # height of a face at which its skin is followed; larger ones are made smaller
 _ROUNDS = 4
 _SPREAD_FRAMES, _SPREAD_APART = 90, np.radians(1.0)  # the frames whose poses are solved together with the points
 _SPREAD_KEYS = 7  # keyframes that each of those is compared with
@@ -89,6 +91,7 @@ def refine(
     score = np.minimum(score, 1.0) - 0.5 * (blinking > 0.5)
     if not np.isfinite(score).any():
         return None
+    solution, gray, size = _at_usual_size(solution, gray, size)
     rotation, translation, focal = solution.rotation, solution.translation, solution.focal
     keys = [
         skin.make_keyframe(i, gray(i), solution.model.shape(solution.terms[i]), rotation[i], translation[i], focal)
@@ -110,13 +113,27 @@ def refine(
     return _Solver(solution, tracker, size, pivot).solve(together, spread, everything)
 
 
+def _at_usual_size(
+    solution: Solution, gray: Callable[[int], np.ndarray], size: tuple[int, int]
+) -> tuple[Solution, Callable[[int], np.ndarray], tuple[int, int]]:
+    """Large faces made smaller: what can be followed in skin is coarse, and patches have a fixed size."""
+    side = solution.focal * float(np.ptp(solution.model.neutral[:, 1]) / np.median(solution.translation[:, 2]))
+    scale = _FACE_PX / max(side, 1.0)
+    if scale > 0.85:
+        return solution, gray, size
+    small = max(round(size[0] * scale), 16), max(round(size[1] * scale), 16)
+    scale = small[0] / size[0]
+    smaller = dataclasses.replace(solution, focal=solution.focal * scale)
+    return smaller, lambda i: cv2.resize(gray(i), small, interpolation=cv2.INTER_AREA), small
+
+
 class _Solver:
     """The joint solve; poses turn about the middle of the face in here."""
 
     def __init__(self, solution: Solution, tracker: SkinTracker, size: tuple[int, int], pivot: np.ndarray) -> None:
         keys = tracker.keys
         self.focal, self.pivot, self.centre = solution.focal, pivot, np.array(size) / 2
-        self.noise = _NOISE_PX * max(size) / 512
+        self.noise = _NOISE_PX
         self.rotation = solution.rotation
         self.place = solution.translation + solution.rotation @ pivot
         self.start = np.concatenate([key.on_skin for key in keys]) - pivot
