@@ -30,9 +30,11 @@ from splatalk.kernels.raster import rasterize_cpu
 from splatalk.kernels.raster_reference import rasterize_reference
 from splatalk.kernels.ssim import ssim, ssim_reference
 from splatalk.progress import bar
+from splatalk.train.perceptual import PatchDistance
 
 FOCAL_SHARE = 1100 / 512
 KERNELS_AT = (30_000, 512)
+PATCH = 192
 DYNAMIC = 0.64
 """Share of the Gaussians of an avatar that the network moves."""
 NETWORK = (72, 64, 2, 12, 64, 64, OFFSETS)
@@ -101,6 +103,15 @@ def ssim_case(side: int, twin: bool) -> Case:
     return lambda: compare(image, target), [image]
 
 
+def perceptual_case(side: int, twin: bool) -> Case:
+    """A drawn patch compared with a recorded one, as a training step does it."""
+    distance = PatchDistance(torch.device("cpu"))
+    if twin:
+        distance.compiled = None
+    drawn, recorded = torch.rand(side, side, 3, requires_grad=True), torch.rand(side, side, 3)
+    return lambda: distance(drawn, recorded), [drawn]
+
+
 def network_case(n: int, twin: bool) -> Case:
     """Triplane features of the dynamic ones among n Gaussians to their offsets, as in training."""
     inputs, width, heads, tokens, hidden, second, outputs = NETWORK
@@ -133,6 +144,7 @@ def cells(gaussians: list[int], sides: list[int]) -> list[Cell]:
         Cell("attention and decoder", n, 0, lambda twin: network_case(n, twin)),
         Cell("posing", n, 0, lambda twin: pose_case(n, twin)),
         Cell("SSIM", 0, side, lambda twin: ssim_case(side, twin)),
+        Cell(f"LPIPS of {PATCH}²", 0, PATCH, lambda twin: perceptual_case(PATCH, twin)),
     ]
     for count in gaussians:
         for edge in sides:

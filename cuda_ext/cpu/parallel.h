@@ -7,8 +7,8 @@ namespace splatalk {
 void run_parallel(int n, int threads, void (*body)(void*, int), void* context);
 
 template <class Body>
-static inline void parallel_for(int n, int threads, Body& body) {
-    run_parallel(n, threads, [](void* context, int i) { (*static_cast<Body*>(context))(i); }, &body);
+static inline void parallel_for(int n, int threads, const Body& body) {
+    run_parallel(n, threads, [](void* context, int i) { (*static_cast<const Body*>(context))(i); }, const_cast<Body*>(&body));
 }
 
 }  // namespace splatalk

@@ -87,18 +87,6 @@ int64_t most_scratch(const Planes& planes, const float* packed) {
     return most;
 }
 
-class Memory {
-public:
-    explicit Memory(int64_t floats) : data_((float*)std::malloc((size_t)(floats + 1) * sizeof(float))) {}
-    ~Memory() { std::free(data_); }
-    Memory(const Memory&) = delete;
-    Memory& operator=(const Memory&) = delete;
-    float* data() { return data_; }
-
-private:
-    float* data_;
-};
-
 // Calls body(begin, end) on ranges of 0..n of fixed size.
 template <class Body>
 void in_ranges(int64_t n, int threads, const Body& body) {

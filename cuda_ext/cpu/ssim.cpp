@@ -55,26 +55,24 @@ struct Image { int height, width; };  // width in floats
 inline int first_tap(int y) { return y < kReach ? kReach - y : 0; }
 inline int last_tap(int y, int height) { return y + kReach < height ? kTaps - 1 : height - 1 - y + kReach; }
 
-// Vertical window sums of a, b, a^2, b^2 and ab around row y.
+// Vertical window sums of a, b, a^2 + b^2 and ab around row y.
 void moments_row(const float* a, const float* b, Image size, int y, const Taps& taps, RowBuffers& rows) {
     for (int x = 0; x < size.width; x += kLanes) {
         const int n = size.width - x < kLanes ? size.width - x : kLanes;
-        F16 sa = splat(0.0f), sb = sa, saa = sa, sbb = sa, sab = sa;
+        F16 sa = splat(0.0f), sb = sa, squares = sa, sab = sa;
         for (int j = first_tap(y), last = last_tap(y, size.height); j <= last; ++j) {
             const int64_t at = (int64_t)(y + j - kReach) * size.width + x;
             const F16 va = load_first(a + at, n), vb = load_first(b + at, n);
             const F16 wa = va * taps.w[j], wb = vb * taps.w[j];
             sa = sa + wa;
             sb = sb + wb;
-            saa = saa + wa * va;
-            sbb = sbb + wb * vb;
+            squares = squares + wa * va + wb * vb;
             sab = sab + wa * vb;
         }
         store_first(rows.row(0) + x, sa, n);
         store_first(rows.row(1) + x, sb, n);
-        store_first(rows.row(2) + x, saa, n);
-        store_first(rows.row(3) + x, sbb, n);
-        store_first(rows.row(4) + x, sab, n);
+        store_first(rows.row(2) + x, squares, n);
+        store_first(rows.row(3) + x, sab, n);
     }
 }
 
@@ -92,10 +90,9 @@ float ssim_row(RowBuffers& rows, const float* weight, int width, int channels, c
         const int n = width - x < kLanes ? width - x : kLanes;
         const F16 ma = blur_row(rows.row(0), x, channels, taps), mb = blur_row(rows.row(1), x, channels, taps);
         const F16 maa = ma * ma, mbb = mb * mb, mab = ma * mb;
-        const F16 va = blur_row(rows.row(2), x, channels, taps) - maa;
-        const F16 vb = blur_row(rows.row(3), x, channels, taps) - mbb;
-        const F16 vab = blur_row(rows.row(4), x, channels, taps) - mab;
-        const F16 n1 = 2.0f * mab + kC1, n2 = 2.0f * vab + kC2, d1 = maa + mbb + kC1, d2 = va + vb + kC2;
+        const F16 variances = blur_row(rows.row(2), x, channels, taps) - (maa + mbb);
+        const F16 vab = blur_row(rows.row(3), x, channels, taps) - mab;
+        const F16 n1 = 2.0f * mab + kC1, n2 = 2.0f * vab + kC2, d1 = maa + mbb + kC1, d2 = variances + kC2;
         const F16 id1 = 1.0f / d1, id2 = 1.0f / d2;
         const F16 w = load_first(weight + x, n), value = n1 * n2 * id1 * id2;
         total = total + w * value;
@@ -160,7 +157,7 @@ SimilaritySums ssim_forward(const ImagePair& pair, float* partials, int threads)
     const int64_t plane = (int64_t)height * size.width;
     double* row_sums = (double*)std::calloc(2 * (size_t)height, sizeof(double));
     auto row = [&](int y, RowBuffers& rows) {
-        float *ssim_weight = rows.row(5), *l1_weight = rows.row(6);
+        float *ssim_weight = rows.row(4), *l1_weight = rows.row(5);
         const int64_t pixel = (int64_t)y * pair.width, at = (int64_t)y * size.width;
         if (pair.ssim_weight) spread_weights(pair.ssim_weight + pixel, pair.width, channels, ssim_weight);
         moments_row(pair.a, pair.b, size, y, taps, rows);
@@ -170,8 +167,8 @@ SimilaritySums ssim_forward(const ImagePair& pair, float* partials, int threads)
         row_sums[2 * y + 1] = l1_row(pair.a + at, pair.b + at, l1_weight, size.width);
     };
     auto task = [&](int t) {
-        RowBuffers rows(7, size.width, channels);
-        for (int x = 0; x < size.width; ++x) rows.row(5)[x] = 1;
+        RowBuffers rows(6, size.width, channels);
+        for (int x = 0; x < size.width; ++x) rows.row(4)[x] = 1;
         for (int y = t * kRowsPerTask; y < height && y < (t + 1) * kRowsPerTask; ++y) row(y, rows);
     };
     parallel_for((height + kRowsPerTask - 1) / kRowsPerTask, threads, task);

@@ -2,6 +2,8 @@
 // 4x4 inputs (3x3 kernels) or 6x6 inputs (5x5 kernels). Between the transforms a convolution is one matrix product for each
 // of 16 or 36 positions, with 2.3 or 2.8 times fewer multiplications than taps. Channels lie last and are the lanes.
 #pragma once
+#include <cstdlib>
+
 #include "parallel.h"
 #include "product.h"
 #include "simd.h"
@@ -24,15 +26,29 @@ struct Convolution {
     const float* bias;     // (out,): added, and what is negative becomes 0; or null
 };
 
-constexpr int kTilesAtOnce = 96;
+constexpr int kTilesAtOnce = 96, kTilesOfTask = 24;
 constexpr int kPanelsPerTask = 4;
 
 inline int tiles_along(int outputs) { return (outputs + 1) / 2; }
 
-// Floats of memory that `convolve` needs beside its arguments.
-inline int64_t scratch_floats(const Convolution& c) {
-    return (int64_t)kTilesAtOnce * c.points * c.points * (c.in.channels + c.out.channels);
+inline int64_t floats_of_tile(const Convolution& c) {
+    return (int64_t)c.points * c.points * (c.in.channels + c.out.channels);
 }
+
+// Floats of memory that `convolve` needs beside its arguments.
+inline int64_t scratch_floats(const Convolution& c) { return kTilesAtOnce * floats_of_tile(c); }
+
+class Memory {
+public:
+    explicit Memory(int64_t floats) : data_((float*)std::malloc((size_t)(floats + 1) * sizeof(float))) {}
+    ~Memory() { std::free(data_); }
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+    float* data() { return data_; }
+
+private:
+    float* data_;
+};
 
 // Transforms along one axis, of values `step` apart. Interpolation points 0, 1, -1, infinity.
 SIMD_INLINE void to_products(const F16* d, int step, F16* v, F16 (*)[4]) {
@@ -98,35 +114,48 @@ void write_tile(const Convolution& c, const float* at, int64_t step, float* out,
     }
 }
 
-template <int N>
-void convolve(const Convolution& c, const float* in, int images, float* out, float* scratch, int threads) {
-    const int across = tiles_along(c.out.width), of_image = across * tiles_along(c.out.height), all = images * of_image;
+// Tiles begin .. begin + count of all images, transformed, multiplied and transformed back. run(n, body) calls body(i) for
+// each i < n.
+template <int N, class Run>
+inline void convolve_tiles(const Convolution& c, const float* in, int begin, int count, float* out, float* scratch, const Run& run) {
+    const int across = tiles_along(c.out.width), of_image = across * tiles_along(c.out.height);
     const int panels = c.out.channels / kLanes, parts = (panels + kPanelsPerTask - 1) / kPanelsPerTask;
     const int64_t panel = (int64_t)c.in.channels * kLanes;
-    for (int begin = 0; begin < all; begin += kTilesAtOnce) {
-        const int count = all - begin < kTilesAtOnce ? all - begin : kTilesAtOnce;
-        const int64_t in_step = (int64_t)count * c.in.channels, out_step = (int64_t)count * c.out.channels;
-        float *transformed = scratch, *products = scratch + in_step * N * N;
-        auto read = [&](int i) {
-            const int tile = (begin + i) % of_image;
-            read_tile<N>(c, in + (begin + i) / of_image * c.in.floats(), tile / across * 2 - c.pad, tile % across * 2 - c.pad,
-                         transformed + (int64_t)i * c.in.channels, in_step);
+    const int64_t in_step = (int64_t)count * c.in.channels, out_step = (int64_t)count * c.out.channels;
+    float *transformed = scratch, *products = scratch + in_step * N * N;
+    run(count, [&](int i) {
+        const int tile = (begin + i) % of_image;
+        read_tile<N>(c, in + (begin + i) / of_image * c.in.floats(), tile / across * 2 - c.pad, tile % across * 2 - c.pad,
+                     transformed + (int64_t)i * c.in.channels, in_step);
+    });
+    run(N * N * parts, [&](int t) {
+        const int position = t / parts, first = t % parts * kPanelsPerTask;
+        for (int p = first; p < first + kPanelsPerTask && p < panels; ++p)
+            multiply({count, kLanes, c.in.channels, transformed + position * in_step, c.in.channels, 1,
+                      c.kernels + ((int64_t)position * panels + p) * panel, kLanes, products + position * out_step + p * kLanes,
+                      c.out.channels, nullptr, false});
+    });
+    run(count, [&](int i) {
+        const int tile = (begin + i) % of_image;
+        write_tile<N>(c, products + (int64_t)i * c.out.channels, out_step, out + (begin + i) / of_image * c.out.floats(),
+                      tile / across * 2, tile % across * 2);
+    });
+}
+
+template <int N>
+void convolve(const Convolution& c, const float* in, int images, float* out, float* scratch, int threads) {
+    const int all = images * tiles_along(c.out.width) * tiles_along(c.out.height);
+    if (all > kTilesAtOnce) {  // enough for every thread to work on tiles of its own, which stay in its cache
+        auto task = [&](int t) {
+            const int begin = t * kTilesOfTask, count = all - begin < kTilesOfTask ? all - begin : kTilesOfTask;
+            Memory own((int64_t)count * floats_of_tile(c));
+            convolve_tiles<N>(c, in, begin, count, out, own.data(), [](int n, const auto& body) {
+                for (int i = 0; i < n; ++i) body(i);
+            });
         };
-        auto multiply_part = [&](int t) {
-            const int position = t / parts, first = t % parts * kPanelsPerTask;
-            for (int p = first; p < first + kPanelsPerTask && p < panels; ++p)
-                multiply({count, kLanes, c.in.channels, transformed + position * in_step, c.in.channels, 1,
-                          c.kernels + ((int64_t)position * panels + p) * panel, kLanes,
-                          products + position * out_step + p * kLanes, c.out.channels, nullptr, false});
-        };
-        auto write = [&](int i) {
-            const int tile = (begin + i) % of_image;
-            write_tile<N>(c, products + (int64_t)i * c.out.channels, out_step, out + (begin + i) / of_image * c.out.floats(),
-                          tile / across * 2, tile % across * 2);
-        };
-        parallel_for(count, threads, read);
-        parallel_for(N * N * parts, threads, multiply_part);
-        parallel_for(count, threads, write);
+        parallel_for((all + kTilesOfTask - 1) / kTilesOfTask, threads, task);
+    } else {
+        convolve_tiles<N>(c, in, 0, all, out, scratch, [&](int n, const auto& body) { parallel_for(n, threads, body); });
     }
 }
 
