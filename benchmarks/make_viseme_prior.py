@@ -1,73 +1,78 @@
-"""Make ``splatalk/speech/lip_reading.safetensors``: teach a linear classifier which viseme speech is at.
+"""Make ``splatalk/speech/lip_reading.safetensors``: what lips speech calls for, in any voice.
 
-    python -m benchmarks.make_viseme_prior [--clips 80] [--seed 0]
+    python -m benchmarks.make_viseme_prior WORK [--clips 80] [--seed 0]
 
-The sounds are synthesised, so the time of every phoneme is known: sentences of Python's own documentation read by
-eSpeak NG in many voices and languages, at several speeds, levels and with noise. No recording and no face is used.
-Prints how well voices are read that were left out of the fit.
+A linear classifier of visemes, and a ridge regression to the curves of ``benchmarks/dominance.py``, on speech whose
+phoneme times are known because it is synthesised (``benchmarks/voices.py``; WORK keeps it). No recording and no face is
+used. Prints how well voices are read that were left out of the fit.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.numpy import save_file
 
-from benchmarks.make_listener import LANGUAGES, VARIANTS, sentences
-from splatalk import progress
-from splatalk.errors import UserError
+from benchmarks import dominance
+from benchmarks.voices import Lesson, lessons
 from splatalk.files import atomic_path
-from splatalk.speech import SAMPLE_RATE, lip_reading, load
-from splatalk.speech.synthesis import Mark, say
-from splatalk.speech.visemes import VISEMES
+from splatalk.speech import lip_reading
+from splatalk.speech.synthesis import Mark
+from splatalk.speech.visemes import VISEMES, viseme
 
 AXES = 96
-STEPS, BATCH, RATE, PENALTY = 900, 4096, 3e-3, 2e-4
-HELD_OUT = 6
-"""Every sixth clip is not learned from."""
-LONGEST_S = 28.0
+STEPS, BATCH, RATE, PENALTY = 900, 2048, 3e-3, 2e-4
+CURVE_PENALTY = 1e3
+HELD_CLIPS = 12
+STEP_RATE = 50.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", type=Path)
     parser.add_argument("--clips", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
-    clips = lessons(options.clips, np.random.default_rng(options.seed))
-    held = np.concatenate([np.full(len(y), k % HELD_OUT == 0) for k, (_, y) in enumerate(clips)])
-    mean, axes = principal(np.concatenate([x for x, _ in clips])[~held])
-    x = np.concatenate([lip_reading.inputs(x, mean, axes) for x, _ in clips]).astype(np.float32)
-    y = np.concatenate([y for _, y in clips])
-    weight, bias = classifier(x[~held], y[~held])
-    judge(x[held] @ weight + bias, y[held])
-    tensors = {"mean": mean, "axes": axes, "weight": weight, "bias": bias}
+    taught = lessons(options.work, options.clips, seed=options.seed)
+    held = lessons(options.work, HELD_CLIPS, held=True, seed=options.seed)
+    mean, axes = principal(np.concatenate([lesson.words[::3] for lesson in taught]))
+    x, y, curves = gathered(taught, mean, axes)
+    weight, bias = classifier(x, y)
+    slopes, constant = regression(x, curves)
+    x, y, curves = gathered(held, mean, axes)
+    judge(x @ weight + bias, y)
+    said = x @ slopes + constant
+    r = [np.corrcoef(said[:, k], curves[:, k])[0, 1] for k in range(curves.shape[1])]
+    print("curves:", " ".join(f"{name} {value:.3f}" for name, value in zip(lip_reading.CURVES, r)))
+    tensors = {"mean": mean, "axes": axes, "weight": weight, "bias": bias, "curves": slopes, "curves_bias": constant}
     with atomic_path(lip_reading.FILE) as path:
         save_file({name: np.ascontiguousarray(t, dtype=np.float16) for name, t in tensors.items()}, str(path))
 
 
-def lessons(count: int, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """``count`` pairs of Whisper features (T, 512) and visemes (T,) at 50 Hz."""
-    lines, whisper, pairs = sentences(), load(lip_reading.ENCODER), []
-    languages, variants = LANGUAGES.split(), VARIANTS.split()
-    with progress.bar("Speaking", count) as step:
-        while len(pairs) < count:
-            voice = str(rng.choice(languages if rng.random() < 0.35 else languages[:5]))
-            if rng.random() < 0.85:
-                voice += "+" + str(rng.choice(variants))
-            try:
-                spoken = say(" ".join(rng.choice(lines, 3)), voice, int(rng.integers(110, 220)))
-            except UserError:  # not every voice is there in every edition of eSpeak NG
-                continue
-            samples = spoken.samples[: round(LONGEST_S * SAMPLE_RATE)]
-            noise = rng.normal(size=len(samples)) * 10 ** rng.uniform(-5.0, -1.8)
-            heard = whisper.extract(((samples + noise) * 10 ** rng.uniform(-1.0, 0.0)).astype(np.float32))
-            pairs.append((heard, labels(spoken.visemes, len(heard), whisper.rate)))
-            step()
-    return pairs
+def gathered(clips: list[Lesson], mean: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N, 5 K) inputs, (N,) visemes and (N, 2) curves of all clips."""
+    x = [lip_reading.inputs(clip.words, mean, axes) for clip in clips]
+    y = [labels(visemes(clip.phonemes), len(clip.words), STEP_RATE) for clip in clips]
+    curves = [dominance.lips(clip.phonemes, len(clip.words), STEP_RATE) for clip in clips]
+    return np.concatenate(x).astype(np.float32), np.concatenate(y), np.concatenate(curves)
+
+
+def visemes(phonemes: list[Mark]) -> list[Mark]:
+    return [Mark(viseme(mark.text), mark.start, mark.end) for mark in phonemes]
+
+
+def regression(x: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ridge regression: slopes (P, 2) and constant (2,) to the curves in units of their spread, mean 0."""
+    centre = x.mean(0)
+    wanted = (curves - curves.mean(0)) / curves.std(0)
+    centred = x - centre
+    slopes = np.linalg.solve(centred.T @ centred + CURVE_PENALTY * np.eye(x.shape[1]), centred.T @ wanted)
+    return slopes, -centre @ slopes
 
 
 def labels(marks: list[Mark], n: int, rate: float) -> np.ndarray:

@@ -30,9 +30,10 @@ class Preset:
     """Edge of the square frame that is captured and trained on, pixels."""
 
     # --- what the network is made of
-    speech: Literal["mel", "whisper", "visemes", "hubert", "wav2vec2"] = "visemes"
-    """Speech features; ``visemes`` are Whisper's with mouth shapes heard in them, ``hubert`` and ``wav2vec2`` need a
-    model folder of one's own (``speech/pretrained.py``)."""
+    speech: Literal["mel", "whisper", "visemes", "lips", "hubert", "wav2vec2"] = "lips"
+    """Speech features; ``lips`` are Whisper's with mouth shapes heard in them and what anybody's lips would do
+    (``visemes``: an earlier form of it), ``hubert`` and ``wav2vec2`` need a model folder of one's own
+    (``speech/pretrained.py``)."""
     planes: Literal["hash", "dense"] = "hash"
     attention: Literal["agent", "mha"] = "mha"
     decoder: Literal["kan", "mlp"] = "mlp"

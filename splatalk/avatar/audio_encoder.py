@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from splatalk.avatar.face_mesh import N_LANDMARKS
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.speech.features import feature_groups
-from splatalk.speech.lip_reading import CLOSED
+from splatalk.speech.lip_reading import CLOSED, SHAPES
 from splatalk.speech.prosody import PROSODY
-from splatalk.speech.visemes import VISEMES
 
 __all__ = ["AudioEncoder", "AudioEncoderConfig", "MouthBasis", "fit_audio_encoder", "mouth_opening_and_width"]
 
@@ -31,9 +30,9 @@ LEAST_SPEECH = 25
 
 _ACTIVITY = PROSODY.index("activity")
 _WORD_AXES = 128
-_GROUP_WEIGHT = {"words": 0.4, "prosody": 0.4, "articulation": 1.0}
+_GROUP_WEIGHT = {"words": 0.4, "curves": 0.5, "prosody": 0.4, "articulation": 1.0}
 _CLOSING_GAIN = 2.5
-"""Closed lips are certain from a probability of 0.4: a window row averages 80 ms, a closure may last 50."""
+"""Of windows that hold only probabilities: closed lips are certain from 0.4, as a window row averages 80 ms."""
 _SEALED_QUANTILE = 0.05
 _PENALTIES = 10.0 ** np.arange(-2.0, 4.5, 0.5)
 _FOLDS = 5
@@ -52,7 +51,7 @@ class AudioEncoderConfig:
         mouth_dim: C, mouth coefficients.
         token_dim: width of the tokens.
         explained: share of the variance of the lips' opening explained in held-out blocks of the recording.
-        visemes: how many of the columns are probabilities of visemes.
+        visemes: how many of the columns are mouth shapes, see ``speech.features.n_visemes``.
     """
 
     window: int
@@ -65,7 +64,7 @@ class AudioEncoderConfig:
     def __post_init__(self) -> None:
         if self.window < 2 * CONTEXT + 1 or self.window % 2 == 0 or min(self.mouth_dim, self.token_dim) < 1:
             raise ValueError(f"window must be odd and at least {2 * CONTEXT + 1}, got {self}")
-        if feature_groups(self.dim, self.visemes)["words"].stop < 1 or not 0 <= self.visemes <= len(VISEMES):
+        if feature_groups(self.dim, self.visemes)["words"].stop < 1 or not 0 <= self.visemes <= len(SHAPES):
             raise ValueError(f"dim {self.dim} is too small for {self.visemes} visemes")
 
     @property
@@ -115,11 +114,17 @@ class AudioEncoder(nn.Module):
         """(B, W, D) -> mouth codes of the T middle rows, (B, T, C)."""
         spoken = F.conv1d(features.transpose(1, 2), self.weight, self.bias).transpose(1, 2)
         if self.config.visemes:
-            column = feature_groups(self.config.dim, self.config.visemes)["visemes"].start + CLOSED
-            closed = (_CLOSING_GAIN * features[:, CONTEXT:-CONTEXT, column]).clamp(0.0, 1.0)
+            closed = self._closed(features[:, CONTEXT:-CONTEXT])
             too_open = F.relu(spoken @ self.opens - self.sealed)
             spoken = spoken - (closed * too_open)[..., None] * self.closes
         return torch.lerp(self.rest.expand_as(spoken), spoken, _gate(features))
+
+    def _closed(self, rows: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T): how surely the lips are closed, 0 to 1."""
+        groups = feature_groups(self.config.dim, self.config.visemes)
+        if self.config.visemes == len(SHAPES):
+            return rows[..., groups["closed"].start]
+        return (_CLOSING_GAIN * rows[..., groups["visemes"].start + CLOSED]).clamp(0.0, 1.0)
 
 
 def _gate(features: Tensor) -> Tensor:
@@ -156,7 +161,7 @@ def fit_audio_encoder(
         basis: what the codes mean.
         valid: (N,) bool, frames to use; None uses all.
         seed: of the token projection's start.
-        visemes: how many columns of ``features`` are visemes, see ``speech.features.n_visemes``.
+        visemes: how many columns of ``features`` are mouth shapes, see ``speech.features.n_visemes``.
 
     Returns:
         the encoder, or None when the recording holds less than a second of speech.
@@ -233,13 +238,13 @@ class _Scaled:
         _, size, axes = np.linalg.svd(words, full_matrices=False)
         count = min(_WORD_AXES, len(size))
         spread = max(float((size[:count] / math.sqrt(len(rows))).mean()), 1e-6)
-        d, first = features.shape[2], self.groups["prosody"].start  # visemes close the lips and do not regress
+        d, first = features.shape[2], self.groups["curves"].start  # visemes do not regress, nor does what closes lips
         self.matrix = np.zeros((d, count + d - first))  # (D, K): feature row to regression input
         self.matrix[self.groups["words"], :count] = axes[:count].T * _GROUP_WEIGHT["words"] / spread / math.sqrt(count)
-        for name in ("prosody", "articulation"):
+        for name in ("curves", "prosody", "articulation"):
             group = self.groups[name]
             columns = np.arange(group.start, group.stop)
-            scale = _GROUP_WEIGHT[name] / np.maximum(rows[:, group].std(0), 1e-3) / math.sqrt(len(columns))
+            scale = _GROUP_WEIGHT[name] / np.maximum(rows[:, group].std(0), 1e-3) / math.sqrt(max(len(columns), 1))
             self.matrix[columns, columns - first + count] = scale
 
     def __call__(self, features: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from splatalk.errors import AssetError
 from splatalk.speech.audio import SAMPLE_RATE
-from splatalk.speech.lip_reading import viseme_probabilities
+from splatalk.speech.lip_reading import CURVES, SHAPES, shapes, viseme_probabilities
 from splatalk.speech.mel import MelEncoder
 from splatalk.speech.pretrained import MODELS, PretrainedEncoder
 from splatalk.speech.prior import ARTICULATION, articulation
@@ -32,8 +32,11 @@ class SpeechEncoder(Protocol):
 
 
 ENCODERS = ("mel", "whisper", *MODELS)
-FEATURES = ("mel", "whisper", "visemes", *MODELS)
-"""What ``speech_windows`` knows: an encoder's features, or Whisper's with probabilities of the visemes beside them."""
+FEATURES = ("mel", "whisper", "visemes", "lips", *MODELS)
+"""What ``speech_windows`` knows: an encoder's features, or Whisper's with probabilities of the visemes, or all of
+``lip_reading.SHAPES``, beside them."""
+
+_SHAPES = {"visemes": len(VISEMES), "lips": len(SHAPES)}
 
 
 @functools.cache
@@ -61,7 +64,15 @@ def load(name: str) -> SpeechEncoder:
 
 
 def windows(
-    features: np.ndarray, rate: float, fps: float, n_frames: int, before: int, after: int, step_s: float = 0.04
+    features: np.ndarray,
+    rate: float,
+    fps: float,
+    n_frames: int,
+    before: int,
+    after: int,
+    step_s: float = 0.04,
+    *,
+    average: bool = True,
 ) -> np.ndarray:
     """The features around each frame.
 
@@ -71,14 +82,15 @@ def windows(
         fps: frames per second; frame i is at i / fps seconds.
         n_frames: N.
         before, after: steps of ``step_s`` seconds before and after the frame.
-        step_s: seconds between two rows of a window; features in between are averaged into the nearest rows.
+        step_s: seconds between two rows of a window.
+        average: features in between are averaged into the nearest rows; otherwise rows are what is known at their time.
 
     Returns:
         (N, before + after + 1, D) float32; silence where a window reaches beyond the sound.
     """
     offsets = np.arange(-before, after + 1) * step_s
     times = (np.arange(n_frames)[:, None] / fps + offsets[None]) * rate
-    spread = max(round(step_s * rate), 1)
+    spread = max(round(step_s * rate), 1) if average else 1
     smooth = _spread(features, spread)
     low = np.floor(times).astype(int)
     part = (times - low)[..., None].astype(np.float32)
@@ -121,14 +133,19 @@ def speech_windows(name: str, samples: np.ndarray, fps: float, n_frames: int) ->
     Returns:
         (N, 13, D) float32, columns as in ``feature_groups``.
     """
-    encoder = load("whisper" if name == "visemes" else name)
+    encoder = load("whisper" if name in _SHAPES else name)
     length = math.ceil(n_frames / fps * SAMPLE_RATE)
     samples = np.pad(samples[:length], (0, max(0, length - len(samples))))
     words = encoder.extract(samples)
     known = [words, prosody(samples, encoder.rate, len(words)), _articulation(encoder, words, samples)]
-    if name == "visemes":
-        known.insert(1, viseme_probabilities(words))
-    return windows(np.concatenate(known, 1), encoder.rate, fps, n_frames, BEFORE, AFTER)
+    if name in _SHAPES:
+        known.insert(1, shapes(words) if name == "lips" else viseme_probabilities(words))
+    found = windows(np.concatenate(known, 1), encoder.rate, fps, n_frames, BEFORE, AFTER)
+    if name == "lips":  # a closure may last 50 ms: an average would half open it
+        column = words.shape[1] + SHAPES.index("closed")
+        closed = known[1][:, -1:]
+        found[..., column : column + 1] = windows(closed, encoder.rate, fps, n_frames, BEFORE, AFTER, average=False)
+    return found
 
 
 def _articulation(encoder: SpeechEncoder, words: np.ndarray, samples: np.ndarray) -> np.ndarray:
@@ -145,18 +162,29 @@ def exact_name(name: str) -> str:
 
 
 def n_visemes(name: str) -> int:
-    """How many columns of visemes there are in ``speech_windows`` of that name."""
-    return len(VISEMES) if name == "visemes" else 0
+    """How many columns of mouth shapes there are in ``speech_windows`` of that name."""
+    return _SHAPES.get(name, 0)
 
 
 def feature_groups(dim: int, visemes: int = 0) -> dict[str, slice]:
-    """Which columns of ``speech_windows``, D = ``dim`` in all, hold what: the encoder's features (words), probabilities
-    of ``visemes`` visemes, ``PROSODY``, ``ARTICULATION``."""
+    """Which columns of ``speech_windows``, D = ``dim`` in all, hold what.
+
+    Args:
+        visemes: columns of mouth shapes, see ``n_visemes``.
+
+    Returns:
+        words (the encoder's features), visemes (probabilities), curves and closed (empty unless all of
+        ``lip_reading.SHAPES`` are there), prosody (``PROSODY``), articulation (``ARTICULATION``).
+    """
     ends = dim - np.cumsum((0, len(ARTICULATION), len(PROSODY), visemes))
     voice, shapes, words = (int(end) for end in ends[1:])
+    curves = min(words + len(VISEMES), shapes)
+    closed = min(curves + len(CURVES), shapes)
     return {
         "words": slice(0, words),
-        "visemes": slice(words, shapes),
+        "visemes": slice(words, curves),
+        "curves": slice(curves, closed),
+        "closed": slice(closed, shapes),
         "prosody": slice(shapes, voice),
         "articulation": slice(voice, dim),
     }

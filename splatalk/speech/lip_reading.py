@@ -1,9 +1,10 @@
-"""Which mouth shape speech calls for: probabilities of the fifteen visemes, for any voice.
+"""What lips speech calls for: visemes, and how wide anybody's lips would be open, for any voice.
 
-A small linear classifier on Whisper features, made once by ``benchmarks/make_viseme_prior.py`` from synthesised speech
-in many voices and languages, whose phoneme times are known exactly. What a person's own recording rarely shows often
-enough to learn (lips that close for p, b and m) is heard this way. A hidden layer reads synthesised voices better and
-a real one worse (``benchmarks/speech_study.md``).
+Small linear maps on Whisper features, made once by ``benchmarks/make_viseme_prior.py`` from synthesised speech in many
+voices, languages and rooms, whose phoneme times are known exactly. What a person's own recording rarely shows often
+enough to learn (lips that close for p, b and m) is heard this way. Nobody's face was used: the curves are those of a
+model of coarticulation (``benchmarks/dominance.py``). Hidden layers read a real voice no better
+(``benchmarks/speech_study.md``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ ENCODER = "whisper"
 """The features it reads."""
 CLOSED = VISEMES.index("PP")
 """Column of closed lips."""
+CURVES = ("opening", "width")
+"""What the lips of nobody in particular would do, in units of its spread over the lessons."""
+SHAPES = (*VISEMES, *CURVES, "closed")
+"""Columns of ``shapes``. The last says how surely the lips are closed, 0 to 1: what closes them."""
 FILE = Path(__file__).with_name("lip_reading.safetensors")
+_UNSURE, _SURE = 0.05, 0.20
+"""Probability of closed lips up to which they stay as they are, and from which they are closed. So low because a closed
+mouth that was missed is seen, one too many for a frame hardly; chosen on voices left out of the lessons and on a
+synthetic person's enrolment."""
 
 
 @functools.cache
@@ -36,7 +45,23 @@ def inputs(features: np.ndarray, mean: np.ndarray, axes: np.ndarray) -> np.ndarr
 
 def viseme_probabilities(features: np.ndarray) -> np.ndarray:
     """(T, 512) Whisper features at 50 Hz -> (T, 15) float32, columns as in ``VISEMES``, rows sum to 1."""
-    table = _table()
-    scores = inputs(features, table["mean"], table["axes"]) @ table["weight"] + table["bias"]
+    return _probabilities(_heard(features))
+
+
+def shapes(features: np.ndarray) -> np.ndarray:
+    """(T, 512) Whisper features at 50 Hz -> (T, 18) float32, columns as in ``SHAPES``."""
+    heard = _heard(features)
+    chances = _probabilities(heard)
+    closed = np.clip((chances[:, CLOSED] - _UNSURE) / (_SURE - _UNSURE), 0.0, 1.0)
+    curves = heard @ _table()["curves"] + _table()["curves_bias"]
+    return np.concatenate((chances, curves, closed[:, None]), 1, dtype=np.float32)
+
+
+def _heard(features: np.ndarray) -> np.ndarray:
+    return inputs(features, _table()["mean"], _table()["axes"])
+
+
+def _probabilities(heard: np.ndarray) -> np.ndarray:
+    scores = heard @ _table()["weight"] + _table()["bias"]
     scores = np.exp(scores - scores.max(1, keepdims=True))
     return np.asarray(scores / scores.sum(1, keepdims=True), dtype=np.float32)

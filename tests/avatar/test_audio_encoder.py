@@ -8,7 +8,7 @@ from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig, fit_
 from splatalk.avatar.face_mesh import INNER_LIP_PAIRS, MOUTH_CORNERS, NOSE_TIP
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.speech.features import feature_groups, windows
-from splatalk.speech.lip_reading import CLOSED
+from splatalk.speech.lip_reading import CLOSED, SHAPES
 from splatalk.speech.prosody import PROSODY
 from splatalk.speech.visemes import VISEMES
 
@@ -169,10 +169,14 @@ def test_impossible_shapes(change: dict[str, int]) -> None:
         AudioEncoderConfig(**{"window": 13, "dim": 95, "mouth_dim": 12, **change})
 
 
-def opening(basis: MouthBasis, codes: np.ndarray) -> np.ndarray:
+def _landmarks(basis: MouthBasis, codes: np.ndarray) -> np.ndarray:
     landmarks = np.zeros((len(codes), 478, 3), np.float32)
     landmarks[:, basis.indices] = basis.decode(codes)
-    return mouth_opening_and_width(landmarks)[:, 0]
+    return landmarks
+
+
+def opening(basis: MouthBasis, codes: np.ndarray) -> np.ndarray:
+    return mouth_opening_and_width(_landmarks(basis, codes))[:, 0]
 
 
 def test_lips_close_where_closed_lips_are_heard() -> None:
@@ -192,3 +196,51 @@ def test_lips_close_where_closed_lips_are_heard() -> None:
     assert closed.max() <= np.quantile(opening(basis, basis.encode(landmarks)), 0.06) + 1e-5
     assert (opening(basis, after[100:110]) <= opening(basis, before[100:110]) + 1e-6).all()
     np.testing.assert_array_equal(after[:90], before[:90])
+
+
+@pytest.fixture(scope="module")
+def with_shapes() -> tuple[AudioEncoder, MouthBasis, np.ndarray, np.ndarray]:
+    """A person whose words say nothing, and whose width is told by the curves."""
+    landmarks, neutral, features = speaking(260, seed=2)
+    n = len(SHAPES)
+    features = np.concatenate((features[..., :-15], np.zeros((260, 13, n), np.float32), features[..., -15:]), -1)
+    groups = feature_groups(features.shape[-1], n)
+    features[..., groups["words"]] *= 1e-3
+    basis = MouthBasis.fit(landmarks, neutral)
+    width = mouth_opening_and_width(landmarks)[:, 1]
+    told = windows(((width - width.mean()) / width.std())[:, None].astype(np.float32), 25.0, 25.0, 260, 6, 6)
+    features[..., groups["curves"].start + 1] = told[..., 0]
+    codes = basis.encode(landmarks)
+    encoder = fit_audio_encoder(features[:220], codes[:220], basis, visemes=n)
+    assert encoder is not None
+    return encoder, basis, features, codes
+
+
+def test_what_anybodys_lips_would_do_is_learned_from(with_shapes: tuple) -> None:
+    encoder, basis, features, codes = with_shapes
+    with torch.no_grad():
+        said = encoder(torch.from_numpy(features[220:]))[0].numpy()
+    a, b = (mouth_opening_and_width(_landmarks(basis, c))[:, 1] for c in (said, codes[220:]))
+    assert np.corrcoef(a, b)[0, 1] > 0.8
+
+
+def test_lips_are_closed_as_surely_as_it_is_heard(with_shapes: tuple) -> None:
+    encoder, basis, features, codes = with_shapes
+    column = feature_groups(features.shape[-1], len(SHAPES))["closed"].start
+    gaps = []
+    for closed in (0.0, 0.5, 1.0):
+        heard = features[:50].copy()
+        heard[..., column] = closed
+        with torch.no_grad():
+            gaps.append(opening(basis, encoder(torch.from_numpy(heard))[0].numpy()))
+    assert (gaps[0] >= gaps[1] - 1e-6).all() and (gaps[1] >= gaps[2] - 1e-6).all()
+    assert gaps[2].max() <= np.quantile(opening(basis, codes[:220]), 0.06) + 1e-5 < gaps[0].max()
+
+
+def test_a_probability_of_a_viseme_alone_moves_nothing(with_shapes: tuple) -> None:
+    encoder, _, features, _ = with_shapes
+    heard = features[:20].copy()
+    heard[..., feature_groups(features.shape[-1], len(SHAPES))["visemes"]] = 1.0
+    with torch.no_grad():
+        a, b = (encoder(torch.from_numpy(f))[0] for f in (features[:20], heard))
+    assert torch.equal(a, b)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from splatalk.speech import speech_windows
+from splatalk.speech import SAMPLE_RATE, speech_windows
 from splatalk.speech.features import feature_groups, load, n_visemes
-from splatalk.speech.lip_reading import CLOSED, viseme_probabilities
+from splatalk.speech.lip_reading import CLOSED, SHAPES, shapes, viseme_probabilities
 from splatalk.speech.synthesis import say
 from splatalk.speech.visemes import VISEMES
 from tests.conftest import require_assets
@@ -41,3 +41,26 @@ def test_windows_hold_them(spoken):
     for name, columns in feature_groups(without.shape[-1]).items():
         if name != "visemes":
             np.testing.assert_array_equal(with_shapes[..., groups[name]], without[..., columns])
+
+
+def test_shapes_close_surely_and_open_for_vowels(spoken):
+    words = load("whisper").extract(spoken.samples)
+    found = shapes(words)
+    assert found.shape == (len(words), len(SHAPES))
+    np.testing.assert_array_equal(found[:, : len(VISEMES)], viseme_probabilities(words))
+    closed = found[:, SHAPES.index("closed")]
+    assert closed.min() >= 0.0 and closed.max() <= 1.0
+    events = [m for m in spoken.visemes if m.text == "PP"]
+    assert np.mean([closed[int(m.start * 50) : int(m.end * 50) + 2].max() > 0.9 for m in events]) >= 0.85
+    opening = found[:, SHAPES.index("opening")]
+    visemes = found[:, : len(VISEMES)].argmax(1)
+    assert opening[visemes == VISEMES.index("aa")].mean() > opening[visemes == CLOSED].mean() + 1.0
+
+
+def test_a_short_closure_is_not_averaged_away(spoken):
+    n = len(spoken.samples) * 25 // SAMPLE_RATE
+    words = load("whisper").extract(spoken.samples[: n * SAMPLE_RATE // 25])
+    got = speech_windows("lips", spoken.samples, 25.0, n)
+    groups = feature_groups(got.shape[-1], n_visemes("lips"))
+    assert [groups[k].stop - groups[k].start for k in ("visemes", "curves", "closed")] == [len(VISEMES), 2, 1]
+    np.testing.assert_allclose(got[:, 6, groups["closed"].start], shapes(words)[: 2 * n : 2, -1], atol=1e-4)
