@@ -10,10 +10,10 @@ from scipy.linalg import solveh_banded
 
 from splatalk.capture.geometry import mean_rotation, rotation_from_vector, vector_from_rotation
 
-_TURN, _DIRECTION, _DISTANCE = (1.2, 6.0), (1.5, 8.0), (0.3, 4.0)  # Hz, bounds of the cutoffs
+_TURN, _DIRECTION, _DISTANCE = (1.2, 6.0), (1.5, 8.0), (0.5, 4.0)  # Hz, bounds of the cutoffs
 _BOUNDS = (_TURN, _TURN, _TURN, _DIRECTION, _DIRECTION, _DISTANCE)
 _SIGNAL = 2.0  # times the noise's power in a band, from which it counts as motion
-_LIVELIER = 2.0  # times the power of motion across the view, above which motion along it is noise
+_LIVELIER = 2.0  # times the mean power of motion across the view, above which motion along it is noise
 
 
 def fill_gaps(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def choose_distance_cutoff(distance: np.ndarray, direction: np.ndarray, fps: flo
     edges = np.geomspace(_DISTANCE[0], highest, max(2, round(np.log(highest / _DISTANCE[0]) / np.log(1.3)) + 1))
     for low, high in itertools.pairwise(edges):
         band = (frequency >= low) & (frequency < high)
-        if band.any() and power[band, 0].mean() > _LIVELIER * power[band, 1:].sum(axis=1).mean():
+        if band.any() and power[band, 0].mean() > _LIVELIER * power[band, 1:].mean():
             return float(low)
     return highest
 

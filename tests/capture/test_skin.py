@@ -256,8 +256,8 @@ def test_distance_is_not_livelier_than_the_rest() -> None:
     rng = np.random.default_rng(5)
     sway = np.stack([0.01 * np.sin(2 * np.pi * 1.1 * t), 0.005 * np.sin(2 * np.pi * 0.7 * t)], axis=1)
     sway += rng.normal(0, 1e-5, sway.shape)
-    real = 0.01 * np.sin(2 * np.pi * 0.9 * t)[:, None]
+    real = 0.006 * np.sin(2 * np.pi * 1.1 * t + 1)[:, None]
     noise = rng.normal(0, 1, (800, 1))
     noise = 0.004 * np.convolve(noise[:, 0], np.ones(12) / 12, "same")[:, None]
-    assert choose_distance_cutoff(real, sway, 25.0, 2.0) > 0.9
+    assert choose_distance_cutoff(real, sway, 25.0, 2.0) > 1.0
     assert choose_distance_cutoff(noise, 0.01 * sway, 25.0, 2.0) < 0.5
