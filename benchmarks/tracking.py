@@ -34,6 +34,13 @@ _ROWS = {
     "torso_translation_percent": ("torso place, RMS error (% of the distance)", None),
 }
 
+_NOTE = """
+
+Errors are those left after one constant similarity of the head's frame for the clip. No constant was fitted to the
+truth, but choices of method (which points, which terms, how much to smooth the distance) were made while looking at
+ada's figures.
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -132,8 +132,19 @@ def measure(seen: Evidence) -> dict[str, Any]:
         "motion": {
             "wobble": seeing.wobble(tracks.head_pose, solution.focal),
             "torso_followed": round(float((seen.torso.support > 0).mean()), 3),
+            **skin_figures(seen.solved),
         },
         "background": {"seen": round(seen.plate.seen, 3), "moving": round(seen.plate.moving, 4)},
+    }
+
+
+def skin_figures(solved: Solved) -> dict[str, float | None]:
+    """Share of the frames whose head pose rests on followed skin, and how far (pixels) its points are from agreeing."""
+    if solved.skin is None:
+        return {"skin_followed": 0.0, "skin_px": None}
+    return {
+        "skin_followed": round(solved.skin.followed, 3),
+        "skin_px": round(float(np.median(solved.skin.residual)), 3),
     }
 
 

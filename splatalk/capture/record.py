@@ -124,11 +124,11 @@ def _finish(
     width, height = framing.crop.out_width, framing.crop.out_height
     rows = dataclasses.replace(rows, found=~np.isin(np.arange(len(rows)), list(left_out)))
     note("Solving head pose, face and camera together")
-    solved = assemble(rows, width, height, FPS, options.focal)
+    footage = Films(folder, len(rows), (height, width), FPS)
+    solved = assemble(rows, width, height, FPS, options.focal, footage.gray)
     tracks = solved.tracks
     _leave_out(solved, left_out)
     heard = in_time(samples, solved, FPS)
-    footage = Films(folder, len(rows), (height, width), FPS)
     torso_track = _follow_torso(footage, solved)
     reference, focal = tracks.reference_frame, solved.solution.focal
     tracks.torso_pose = torso.to_poses(torso_track, tracks.head_pose[reference], reference, focal, (width, height), FPS)
