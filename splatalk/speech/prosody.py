@@ -17,6 +17,7 @@ LOOKAHEAD_S = 0.08
 
 _RATE = SAMPLE_RATE // HOP  # 100 Hz inside this file
 _PITCH_WINDOW = 1024
+_RUMBLE_HZ = 50.0
 
 
 def prosody(samples: np.ndarray, fps: float, n_frames: int) -> np.ndarray:
@@ -33,12 +34,22 @@ def prosody(samples: np.ndarray, fps: float, n_frames: int) -> np.ndarray:
         bright), share of power above 4 kHz (0..1), voice activity 0..1. All zero in silence.
     """
     length = max(len(samples), round(n_frames / fps * SAMPLE_RATE))
-    loud = normalise_level(np.pad(samples, (0, length - len(samples))))
+    loud = normalise_level(_without_rumble(np.pad(samples, (0, length - len(samples)))))
     table = _table(loud)
     times = np.arange(n_frames) / fps * _RATE
     grid = np.arange(len(table))
     columns = [np.interp(times, grid, table[:, k]) for k in range(table.shape[1])]
     return np.stack(columns, 1).astype(np.float32)
+
+
+def _without_rumble(samples: np.ndarray) -> np.ndarray:
+    """(S,) float32 above 50 Hz: wind and handling are periodic enough to pass for a voice."""
+    if len(samples) == 0:
+        return samples
+    spectrum = np.fft.rfft(samples)
+    hertz = np.arange(len(spectrum)) * (SAMPLE_RATE / len(samples))
+    spectrum /= np.sqrt(1.0 + (_RUMBLE_HZ / np.maximum(hertz, 1e-3)) ** 8)
+    return np.asarray(np.fft.irfft(spectrum, len(samples)), dtype=np.float32)
 
 
 def _table(loud: np.ndarray) -> np.ndarray:
