@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -77,12 +78,14 @@ def refine(rgb: np.ndarray, coarse: np.ndarray, *, radius: float = 0.016, epsilo
     height, width = rgb.shape[:2]
     half = (max(width // 2, 1), max(height // 2, 1))
     window = 2 * max(round(radius * max(half)), 1) + 1
-    small = cv2.resize(rgb, half, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    guide = cv2.split(cv2.resize(rgb, half, interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(1 / 255))
     mask = np.clip(cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
-    slope, offset = _local_linear(small, mask, window, epsilon)
+    *slopes, offset = _local_linear(guide, mask, window, np.float32(epsilon))
     # The coefficients are smooth, so half of the resolution is enough for them (He and Sun 2015).
-    slope, offset = (cv2.resize(x, (width, height), interpolation=cv2.INTER_LINEAR) for x in (slope, offset))
-    alpha = np.einsum("hwc,hwc->hw", slope, rgb.astype(np.float32)) / 255.0 + offset
+    alpha = cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR)
+    for slope, channel in zip(slopes, cv2.split(rgb)):
+        fine = cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR)
+        alpha += np.asarray(cv2.multiply(fine, channel, scale=1 / 255, dtype=cv2.CV_32F))
     return _contrast(alpha)
 
 
@@ -91,29 +94,26 @@ def _contrast(alpha: np.ndarray, low: float = 0.12, high: float = 0.88) -> np.nd
     return np.clip((alpha - low) / (high - low), 0.0, 1.0)
 
 
-def _local_linear(guide: np.ndarray, mask: np.ndarray, window: int, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Windowed least squares mask ≈ slope · colour + offset, averaged over windows: (H, W, 3), (H, W)."""
+def _local_linear(
+    guide: Sequence[np.ndarray], mask: np.ndarray, window: int, epsilon: np.floating
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Windowed least squares mask ≈ slopes · colour + offset, averaged over windows: four (H, W).
+
+    Planes are kept apart and the 3×3 systems solved by cofactors, which is twice as fast as with pixels together.
+    """
 
     def mean(x: np.ndarray) -> np.ndarray:
         return cv2.blur(x, (window, window), borderType=cv2.BORDER_REFLECT)
 
-    colour, level = mean(guide), mean(mask)
-    cross = mean(guide * mask[..., None]) - colour * level[..., None]
-    r, g, b = (guide[..., i] for i in range(3))
-    second = mean(np.stack([r * r, g * g, b * b], axis=-1)) - colour * colour + epsilon
-    mixed = mean(np.stack([r * g, r * b, g * b], axis=-1)) - colour[..., [0, 0, 1]] * colour[..., [1, 2, 2]]
-    slope = _solve_symmetric(second, mixed, cross)
-    offset = level - np.einsum("hwc,hwc->hw", slope, colour)
-    return mean(slope), mean(offset)
-
-
-def _solve_symmetric(diagonal: np.ndarray, mixed: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a 3×3 symmetric system in every pixel by cofactors; all arguments (H, W, 3), mixed = 01, 02, 12."""
-    a, d, f = (diagonal[..., i] for i in range(3))
-    b, c, e = (mixed[..., i] for i in range(3))
-    aa, ab, ac = d * f - e * e, c * e - b * f, b * e - c * d
-    bb, bc, cc = a * f - c * c, b * c - a * e, a * d - b * b
-    determinant = a * aa + b * ab + c * ac
-    x, y, z = (right[..., i] for i in range(3))
-    solution = np.stack([aa * x + ab * y + ac * z, ab * x + bb * y + bc * z, ac * x + bc * y + cc * z], axis=-1)
-    return solution / np.maximum(determinant, 1e-12)[..., None]
+    r, g, b = guide
+    mr, mg, mb, level = mean(r), mean(g), mean(b), mean(mask)
+    rr, gg, bb = mean(r * r) - mr * mr + epsilon, mean(g * g) - mg * mg + epsilon, mean(b * b) - mb * mb + epsilon
+    rg, rb, gb = mean(r * g) - mr * mg, mean(r * b) - mr * mb, mean(g * b) - mg * mb
+    pr, pg, pb = mean(r * mask) - mr * level, mean(g * mask) - mg * level, mean(b * mask) - mb * level
+    c_rr, c_rg, c_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    c_gg, c_gb, c_bb = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    scale = 1 / np.maximum(rr * c_rr + rg * c_rg + rb * c_rb, np.float32(1e-12))
+    red = (c_rr * pr + c_rg * pg + c_rb * pb) * scale
+    green = (c_rg * pr + c_gg * pg + c_gb * pb) * scale
+    blue = (c_rb * pr + c_gb * pg + c_bb * pb) * scale
+    return mean(red), mean(green), mean(blue), mean(level - red * mr - green * mg - blue * mb)
