@@ -89,8 +89,8 @@ def choose_distance_cutoff(distance: np.ndarray, direction: np.ndarray, fps: flo
 
     Distance comes from the size of the picture and is twenty times less sure than direction; its noise reaches down
     to slow changes, where ``choose_cutoff`` cannot tell it from motion. But people sway forth and back about as much
-    as from side to side, and that is known well. How much livelier it may be was chosen by looking at one synthetic clip,
-    which asks for less, and one real clip, which asks for more.
+    as from side to side, and that is known well. How much livelier it may be was chosen by looking at one synthetic
+    clip, which asks for less, and one real clip, which asks for more.
 
     Args:
         distance: (N, 1) logarithm of metres.

@@ -260,4 +260,4 @@ def test_distance_is_not_livelier_than_the_rest() -> None:
     noise = rng.normal(0, 1, (800, 1))
     noise = 0.004 * np.convolve(noise[:, 0], np.ones(12) / 12, "same")[:, None]
     assert choose_distance_cutoff(real, sway, 25.0, 2.0) > 1.0
-    assert choose_distance_cutoff(noise, 0.01 * sway, 25.0, 2.0) < 0.5
+    assert choose_distance_cutoff(noise, 0.01 * sway, 25.0, 2.0) == 0.5  # the lowest
