@@ -58,9 +58,7 @@ def main() -> None:
     for key, (label, wanted) in _ROWS.items():
         goal = "" if wanted is None else f"≤ {wanted:g}"
         lines.append(f"| {label} | {goal} | {' | '.join(str(r[key]) for r in results.values())} |")
-    text = (
-        "\n".join(lines) + "\n\nErrors are those left after one constant similarity of the head's frame for the clip.\n"
-    )
+    text = "\n".join(lines) + _NOTE
     print(text)
     save_result("tracking", "Tracking against the truth", text, {"machine": machine(), "recordings": results})
 
