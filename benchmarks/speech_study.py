@@ -19,7 +19,7 @@ from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.capture import Capture
 from splatalk.speech import PROSODY, SAMPLE_RATE, read_audio, speech_windows
-from splatalk.speech.features import feature_groups
+from splatalk.speech.features import feature_groups, n_visemes
 from splatalk.speech.sync import estimate_offset, moved
 
 BLOCKS, GAP = 8, 8
@@ -43,6 +43,8 @@ VARIANTS = (
     Variant("prior alone (whisper)", "whisper", ("words", "prosody")),
     Variant("whisper + prosody + prior", "whisper"),
     Variant("the same, sound as recorded", "whisper", (), aligned=False),
+    Variant("lips close where it is heard (visemes)", "visemes"),
+    Variant("closures unaveraged, nobody's lips (lips)", "lips"),
 )
 
 
@@ -62,7 +64,7 @@ def predict(encoder: AudioEncoder | None, basis: MouthBasis, features: np.ndarra
 
 def features_of(variant: Variant, samples: np.ndarray, fps: float, n: int) -> np.ndarray:
     features = speech_windows(variant.encoder, samples, fps, n)
-    groups = feature_groups(features.shape[-1])
+    groups = feature_groups(features.shape[-1], n_visemes(variant.encoder))
     activity = groups["prosody"].start + PROSODY.index("activity")
     kept = features[..., activity].copy()  # the gate between speech and silence stays in all variants
     for group in variant.without:
@@ -92,10 +94,11 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
     for variant in VARIANTS:
         audio = moved(capture.audio, offset.seconds if variant.aligned else 0.0)
         features = features_of(variant, audio, capture.fps, n)
-        encoder = fit_audio_encoder(features[train], mouth[train], basis)
+        shapes = n_visemes(variant.encoder)
+        encoder = fit_audio_encoder(features[train], mouth[train], basis, visemes=shapes)
         said = predict(encoder, basis, features[test], landmarks.shape[1])
         row = [correlation(said[:, k], seen[test, k]) for k in (0, 1)]
-        row += blocks(features, mouth, basis, seen)
+        row += blocks(features, mouth, basis, seen, shapes)
         for wav, truth in drives:
             opening = np.load(truth)["lip_opening_cm"]
             unseen = features_of(variant, read_audio(wav), capture.fps, len(opening))
@@ -103,14 +106,16 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
         print(f"| {variant.title} | " + " | ".join(f"{value:.2f}" for value in row) + " |", flush=True)
 
 
-def blocks(features: np.ndarray, mouth: np.ndarray, basis: MouthBasis, seen: np.ndarray) -> list[float]:
+def blocks(
+    features: np.ndarray, mouth: np.ndarray, basis: MouthBasis, seen: np.ndarray, visemes: int = 0
+) -> list[float]:
     """Correlation over the whole clip, each block said by an encoder that never saw it or its neighbours."""
     place = np.arange(len(mouth)) * BLOCKS // len(mouth)
     said = np.zeros((len(mouth), 2))
     for block in range(BLOCKS):
         held = place == block
         near = np.convolve(held, np.ones(2 * GAP + 1), "same") > 0
-        encoder = fit_audio_encoder(features, mouth, basis, valid=~near)
+        encoder = fit_audio_encoder(features, mouth, basis, valid=~near, visemes=visemes)
         said[held] = predict(encoder, basis, features[held], 478)
     return [correlation(said[:, k], seen[:, k]) for k in (0, 1)]
 

@@ -17,7 +17,7 @@ LOOKAHEAD_S = 0.08
 
 _RATE = SAMPLE_RATE // HOP  # 100 Hz inside this file
 _PITCH_WINDOW = 1024
-_RUMBLE_HZ = 50.0
+_RUMBLE_HZ = PITCH_MIN_HZ
 
 
 def prosody(samples: np.ndarray, fps: float, n_frames: int) -> np.ndarray:
@@ -43,7 +43,7 @@ def prosody(samples: np.ndarray, fps: float, n_frames: int) -> np.ndarray:
 
 
 def _without_rumble(samples: np.ndarray) -> np.ndarray:
-    """(S,) float32 above 50 Hz: wind and handling are periodic enough to pass for a voice."""
+    """(S,) float32 above any voice's lowest pitch: wind and handling are periodic enough to pass for a voice."""
     if len(samples) == 0:
         return samples
     spectrum = np.fft.rfft(samples)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.disturb import noise
 from splatalk import assets
 from splatalk.speech import PROSODY, load, prosody, read_audio, speech_windows, windows
 from splatalk.speech.features import feature_groups
@@ -98,6 +100,16 @@ def test_pitch_is_relative_and_right() -> None:
     assert voicing[20:130].mean() > 0.7
     assert abs(np.median(octaves[20:130])) < 0.05
     assert abs(np.median(octaves[170:230]) - 1.0) < 0.05
+
+
+def test_rumble_is_no_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brown noise is strongest far below any voice, where it looks periodic."""
+    rumble = 0.1 * noise(5 * 16000, 2, np.random.default_rng(0))
+    column = PROSODY.index("activity")
+    assert prosody(rumble, 25.0, 125)[:, column].max() < 0.05
+    module = sys.modules["splatalk.speech.prosody"]  # the package has a function of that name
+    monkeypatch.setattr(module, "_RUMBLE_HZ", 0.0)
+    assert prosody(rumble, 25.0, 125)[:, column].max() > 0.5
 
 
 def test_windows_are_the_features_around_the_frame() -> None:
