@@ -89,7 +89,7 @@ def disturbed(samples: np.ndarray, rng: Generator) -> np.ndarray:
         samples = in_a_room(samples, rng, rng.uniform(0.1, 0.6), rng.uniform(0.0, 12.0))
     if rng.random() < 0.6:
         snr_db = rng.uniform(8.0, 40.0)
-        sound = babble(samples, rng) if rng.random() < 0.3 else noise(len(samples), rng.integers(3), rng)
+        sound = babble(samples, rng) if rng.random() < 0.3 else noise(len(samples), int(rng.integers(3)), rng)
         samples = beside(samples, sound, snr_db)
     if rng.random() < 0.15:
         samples = by_phone(samples)
