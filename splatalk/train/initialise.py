@@ -1,7 +1,6 @@
 """Where the Gaussians start: dense on the tracked face, behind the lips, and inside the matte at a plausible depth.
 
-One camera says nothing about the depth of hair, neck and shoulders, so those pixels are inflated from the silhouette
-like a balloon and made to meet the face. Everything is in the canonical frame (metres, y down, z into the head).
+Everything is in the canonical frame (metres, y down, z into the head).
 """
 
 from __future__ import annotations
@@ -17,13 +16,10 @@ from scipy import ndimage
 from splatalk.avatar.face_mesh import CHIN, EYE_TRIANGLES, FACE_TRIANGLES, LIPS_INNER, MOUTH_TRIANGLES
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.capture.dataset import Capture
+from splatalk.train.depth import body_depth, face_mask, lifted, metres_per_pixel
 from splatalk.train.frames import mean_face
 
 SH_C0 = 0.28209479177387814
-HEAD_RADIUS, TORSO_RADIUS = 0.08, 0.12
-HEAD_RIM, TORSO_RIM = 0.01, 0.04
-HEAD_BULGE, TORSO_BULGE = 0.09, 0.10
-"""The balloon, metres: how far from the silhouette it is full, the depth of its rim, how far it comes forward."""
 EYE_DEPTH = 0.003
 """How far the visible eye lies behind the lids, metres."""
 DYNAMIC_REACH = 0.035
@@ -67,7 +63,7 @@ def initialise(capture: Capture, count: int, seed: int) -> Gaussians:
 def _steps(capture: Capture, matte: np.ndarray, count: int) -> tuple[float, float]:
     """Grid steps in pixels on the face and elsewhere; the face gets 1.4 times the density of the rest."""
     area = float((matte > 0.5).sum())
-    face = float(_face_mask(capture).sum())
+    face = float(face_mask(capture).sum())
     step = math.sqrt((area - face + 2.0 * face) / max(count, 1))
     return step / math.sqrt(2.0), step
 
@@ -85,21 +81,6 @@ def _sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return cv2.remap(image, at[:, :1], at[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
 
 
-def _face_mask(capture: Capture) -> np.ndarray:
-    """(H, W) bool, pixels of the reference frame that the face covers, eyes and mouth included."""
-    mask = np.zeros((capture.height, capture.width), np.uint8)
-    corners = capture.tracks.landmarks[capture.tracks.reference_frame][
-        np.concatenate((FACE_TRIANGLES, EYE_TRIANGLES, MOUTH_TRIANGLES))
-    ]
-    for triangle in corners:
-        cv2.fillConvexPoly(mask, np.round(triangle).astype(np.int32), 1)
-    return mask > 0
-
-
-def _metres_per_pixel(capture: Capture) -> float:
-    return float(capture.tracks.head_pose[capture.tracks.reference_frame, 2, 3] / capture.camera.fx)
-
-
 def _spread(
     surface: np.ndarray, triangles: np.ndarray, spacing: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +96,7 @@ def _spread(
 
 def _face_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
     """Points on the personal face surface, coloured from the frame that sees them best."""
-    neutral, spacing = mean_face(capture), step * _metres_per_pixel(capture)
+    neutral, spacing = mean_face(capture), step * metres_per_pixel(capture)
     rows, weights = _spread(neutral, FACE_TRIANGLES, spacing, rng)
     positions = (neutral[rows] * weights[..., None]).sum(1)
     n = len(rows)
@@ -125,7 +106,7 @@ def _face_points(capture: Capture, image: np.ndarray, step: float, rng: np.rando
 
 def _eye_points(capture: Capture, image: np.ndarray, step: float, rng: np.random.Generator) -> Points:
     """Points between the lids, a little behind them; they do not follow the lids."""
-    neutral, spacing = mean_face(capture), step * _metres_per_pixel(capture)
+    neutral, spacing = mean_face(capture), step * metres_per_pixel(capture)
     rows, weights = _spread(neutral, EYE_TRIANGLES, spacing, rng)
     n = len(rows)
     seen = (capture.tracks.landmarks_head[capture.tracks.reference_frame][rows] * weights[..., None]).sum(1)
@@ -159,7 +140,7 @@ def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Po
     neutral = mean_face(capture)
     lips = neutral[list(LIPS_INNER)]
     centre, half_width = lips.mean(0), 0.5 * np.ptp(lips[:, 0]) * 0.75
-    spacing = step * _metres_per_pixel(capture)
+    spacing = step * metres_per_pixel(capture)
     parts = []
     for behind, color in ((0.008, (0.55, 0.42, 0.40)), (0.018, (0.22, 0.12, 0.11))):
         x, y = np.meshgrid(np.arange(-half_width, half_width, spacing), np.arange(-0.012, 0.016, spacing))
@@ -180,24 +161,21 @@ def _matte_points(
     capture: Capture, image: np.ndarray, matte: np.ndarray, step: float, rng: np.random.Generator
 ) -> Points:
     """Pixels of the person that the face mesh does not cover, lifted to the inflated depth."""
-    depth = _inflated_depth(capture, matte)
-    covered = ndimage.binary_erosion(_face_mask(capture), iterations=2)
+    depth = body_depth(capture, matte)
+    covered = ndimage.binary_erosion(face_mask(capture), iterations=2)
     ys, xs = np.mgrid[0.5 : capture.height : step, 0.5 : capture.width : step]
     pixels = np.stack((xs.ravel(), ys.ravel()), -1) + rng.uniform(-0.3 * step, 0.3 * step, (xs.size, 2))
     pixels = pixels.clip(0, (capture.width - 1, capture.height - 1))
     cell = pixels.astype(int)
     pixels = pixels[(matte[cell[:, 1], cell[:, 0]] > 0.4) & ~covered[cell[:, 1], cell[:, 0]]]
     cell = pixels.astype(int)
-    c, pose = capture.camera, capture.tracks.head_pose[capture.tracks.reference_frame]
-    z = depth[cell[:, 1], cell[:, 0]]
-    world = np.stack(((pixels[:, 0] - c.cx) / c.fx * z, (pixels[:, 1] - c.cy) / c.fy * z, z), -1)
-    positions = (world - pose[:3, 3]) @ pose[:3, :3]
+    positions = lifted(capture, pixels, depth[cell[:, 1], cell[:, 0]])
     nearest, distance = _nearest_landmark(mean_face(capture), positions)
     weights = np.zeros((len(positions), 3), np.float32)
     weights[:, 0] = np.exp(-((distance / 0.015) ** 2))
     rows = np.repeat(nearest[:, None], 3, 1)
     return Points(
-        positions, np.full(len(positions), step * _metres_per_pixel(capture), np.float32), _sample(image, pixels),
+        positions, np.full(len(positions), step * metres_per_pixel(capture), np.float32), _sample(image, pixels),
         rows, weights, distance < DYNAMIC_REACH,
     )  # fmt: skip
 
@@ -207,39 +185,6 @@ def _nearest_landmark(neutral: np.ndarray, points: np.ndarray) -> tuple[np.ndarr
 
     distance, rows = cKDTree(neutral[:468]).query(points)
     return rows, distance
-
-
-def _inflated_depth(capture: Capture, matte: np.ndarray) -> np.ndarray:
-    """(H, W) world depth, metres: a balloon inside the silhouette that meets the face mesh where it ends."""
-    ref = capture.tracks.reference_frame
-    pose, scale = capture.tracks.head_pose[ref], _metres_per_pixel(capture)
-    person = np.pad(matte > 0.5, ((1, 1), (1, 1)), mode="edge")  # the picture's border is no silhouette
-    inside = ndimage.distance_transform_edt(person)[1:-1, 1:-1] * scale
-    chin = capture.tracks.landmarks[ref, CHIN, 1] * scale
-    rows = (np.arange(capture.height) + 0.5) * scale
-    torso = 1.0 / (1.0 + np.exp(-(rows - chin - 0.05) / 0.02))[:, None]
-
-    def mix(head: float, low: float) -> np.ndarray:
-        return (1 - torso) * head + torso * low
-
-    full = np.minimum(inside / mix(HEAD_RADIUS, TORSO_RADIUS), 1.0)
-    depth = pose[2, 3] + mix(HEAD_RIM, TORSO_RIM) - mix(HEAD_BULGE, TORSO_BULGE) * np.sqrt(1 - (1 - full) ** 2)
-    face, known = _face_depth(capture)
-    away, (iy, ix) = ndimage.distance_transform_edt(~known, return_indices=True)
-    near = np.exp(-away * scale / 0.02)
-    return near * face[iy, ix] + (1 - near) * depth
-
-
-def _face_depth(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W) depth of the face mesh in the reference frame, metres, and where it is known."""
-    ref = capture.tracks.reference_frame
-    pose = capture.tracks.head_pose[ref]
-    z = (capture.tracks.landmarks_head[ref] @ pose[:3, :3].T + pose[:3, 3])[:, 2]
-    pixels = capture.tracks.landmarks[ref]
-    depth = np.full((capture.height, capture.width), np.inf, np.float32)
-    for row in FACE_TRIANGLES[np.argsort(-z[FACE_TRIANGLES].mean(1))]:  # far to near, the near one stays
-        cv2.fillConvexPoly(depth, np.round(pixels[row]).astype(np.int32), float(z[row].mean()))
-    return depth, np.isfinite(depth)
 
 
 def _as_gaussians(capture: Capture, points: Points) -> Gaussians:

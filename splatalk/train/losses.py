@@ -25,6 +25,7 @@ class LossWeights:
     offsets: float = 0.01
     thin: float = 0.1
     poses: float = 1e-4
+    depth: float = 0.01
 
 
 @dataclasses.dataclass

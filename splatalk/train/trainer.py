@@ -18,6 +18,7 @@ from splatalk.capture.dataset import Capture
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.train.densify import PullStatistics, densify
+from splatalk.train.depth import depth_prior
 from splatalk.train.frames import FrameReader, FrameSampler
 from splatalk.train.losses import LossWeights, PatchPerceptual, Target, photometric, silhouette, thinness
 from splatalk.train.optimizer import NamedAdam, Rate
@@ -82,6 +83,7 @@ class Trainer:
         self.weights = LossWeights()
         self.plate = (torch.from_numpy(np.ascontiguousarray(avatar.plate)).float() / 255.0).to(device)
         self.pixel = float(np.median(capture.tracks.head_pose[:, 2, 3])) / capture.camera.fx
+        self.depth = depth_prior(capture, device)
         self.perceptual = PatchPerceptual(preset.patch, device)
         self.sampler = FrameSampler(capture, seed)
         self.reader = FrameReader(capture, self.sampler.pick, device)
@@ -154,6 +156,7 @@ class Trainer:
         difference = drawn.image.detach() - target.image
         l1, squared = difference.abs().mean(), difference.square().mean()
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
+        loss = loss + self.weights.depth * self.depth(self.avatar.gaussians.means)
         loss = loss + self.weights.poses * self.poses.size(frame).to(self.device)
         if motion.values is not None:
             loss = loss + self.weights.offsets * offset_size(motion.values)
