@@ -123,7 +123,7 @@ class DepthPrior:
     def __call__(self, means: Tensor) -> Tensor:
         """Mean of Cauchy's robust penalty of how far Gaussians (N, 3) lie off the surface in depth."""
         at = (2.0 * (means[:, :2].detach() - self.low) / (self.high - self.low) - 1.0)[None, None]
-        depth, room, held = grid_sample(self.layers, at, align_corners=True)[0, :, 0]
+        depth, room, held = grid_sample(self.layers, at, padding_mode="border", align_corners=True)[0, :, 0]
         return (held * torch.log1p(((means[:, 2] - depth) / room).square())).mean()
 
 

@@ -25,7 +25,7 @@ class LossWeights:
     offsets: float = 0.01
     thin: float = 0.1
     poses: float = 1e-4
-    depth: float = 0.01
+    depth: float = 0.003
 
 
 @dataclasses.dataclass
