@@ -81,6 +81,9 @@ def assemble(
         skin = _by_skin(rows, shapes, solution, valid, gray, (width, height), fps)
     if skin is not None:
         in_head = skin.reshaped(in_head, FACE_MIDDLE)
+        shift = usual_shift(in_head, to_head(landmarks[..., :2], solution, width, height), valid)
+        in_head += shift
+        solution.model.neutral += shift
     poses = solution.head_pose
     shapes = fill_gaps(shapes, valid)
     shapes[:, SLOW_SHAPES] = np.clip(steady_curves(shapes[:, SLOW_SHAPES]), 0.0, 1.0)
@@ -159,6 +162,15 @@ def to_head(points: np.ndarray, solution: Solution, width: int, height: int) -> 
         camera = np.concatenate([flat, depth[..., None]], axis=-1)
         out[part] = np.einsum("nji,npj->npi", rotation, camera - translation[:, None, :])
     return out
+
+
+def usual_shift(points: np.ndarray, seen: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """(478, 3) metres, by how much points (N, 478, 3) usually miss where they are seen.
+
+    Once poses come from the skin, landmarks no longer project onto themselves: what changes from frame to frame is the
+    landmark network's error and stays out of the face, what is always so belongs to its shape.
+    """
+    return np.median(seen[valid] - points[valid], axis=0)
 
 
 def steady_curves(curves: np.ndarray) -> np.ndarray:

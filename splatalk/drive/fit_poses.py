@@ -12,10 +12,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from splatalk import progress
 from splatalk.avatar.controls import Performance
 from splatalk.avatar.model import Avatar
 from splatalk.avatar.rig import corrected
 from splatalk.capture.dataset import Capture
+from splatalk.drive.from_capture import from_capture
 from splatalk.render.rasterize import rasterize
 
 STEPS, RATE = 24, 1.5e-3
@@ -60,3 +62,11 @@ def fit_poses(
         on_frame()
     head, torso = (np.stack([f[bone] for f in fitted]) for bone in (0, 1))
     return dataclasses.replace(performance, head_pose=head, torso_pose=torso)
+
+
+def with_fitted_poses(avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance) -> Performance:
+    """``performance`` of ``frames`` with poses found while the mouth is as tracked: wrong lips do not push the head."""
+    as_recorded = from_capture(avatar, capture, frames, mouth="expression")
+    with progress.bar("Refining poses of held-out frames", len(frames)) as step:
+        fitted = fit_poses(avatar, capture, as_recorded, frames, on_frame=step)
+    return dataclasses.replace(performance, head_pose=fitted.head_pose, torso_pose=fitted.torso_pose)

@@ -1,7 +1,7 @@
 """Novel views against truth: an avatar seen from cameras that never recorded the person.
 
-A monocular avatar lives in a frame and a scale of its own. One similarity transform for the whole clip, fitted over the
-training frames, maps it onto the truth; the truth's cameras are carried back through it. Nothing is aligned per image.
+A monocular avatar lives in a scale of its own. One similarity transform for the whole clip, fitted over the training
+frames, maps it onto the truth; the truth's cameras are carried back through it. Nothing is aligned per image.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from splatalk import progress
 from splatalk.avatar.model import Avatar
 from splatalk.capture.dataset import Capture
+from splatalk.drive.fit_poses import with_fitted_poses
 from splatalk.drive.from_capture import from_capture
 from splatalk.drive.play import play
 from splatalk.errors import FormatError, UserError
@@ -138,18 +139,39 @@ class Truth:
         return image, mask
 
 
-def align(capture: Capture, truth: Truth) -> Similarity:
+def align(
+    capture: Capture, truth: Truth, head_pose: np.ndarray | None = None, turn: bool = False
+) -> Similarity:
     """From the avatar's world to the truth's: face points carried by both head poses over all training frames.
 
+    Both worlds are the recording camera's own, so neither is turned against the other and the rotation is the identity
+    unless ``turn``; set free, it follows the tracked face's errors of relief and swings the cameras around the head.
+    Scale and translation make up for the focal length and the size of the face, which one camera cannot tell.
     The tracked face gives the scale, which head poses alone hardly tell: a head turns more than it travels.
+
+    Args:
+        head_pose: (N, 4, 4) of the training frames, as training refined them; the tracker's without.
+        turn: whether the rotation is fitted too.
     """
     frames = capture.train_frames()
-    frames = frames[frames < len(truth.head_pose)]
-    if len(frames) < 3:
+    known = frames < len(truth.head_pose)
+    if known.sum() < 3:
         raise UserError(f"{capture.path.name} and the truth have no frames in common.", "Use the matching recording.")
+    poses = (capture.tracks.head_pose[frames] if head_pose is None else head_pose.astype(np.float64))[known]
+    frames = frames[known]
     ours, theirs = np.array(CORRESPONDING).T[::-1]
-    tracked = _carried(capture.tracks.head_pose[frames], capture.tracks.landmarks_head[frames][:, ours])
-    return fit_similarity(tracked, _carried(truth.head_pose[frames], truth.landmarks[frames][:, theirs]))
+    tracked = _carried(poses, capture.tracks.landmarks_head[frames][:, ours])
+    true = _carried(truth.head_pose[frames], truth.landmarks[frames][:, theirs])
+    return fit_similarity(tracked, true) if turn else fit_unturned(tracked, true)
+
+
+def fit_unturned(source: np.ndarray, target: np.ndarray) -> Similarity:
+    """As ``fit_similarity``, with the identity for the rotation."""
+    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    scale = float((a * b).sum() / (a * a).sum())
+    translation = target.mean(axis=0) - scale * source.mean(axis=0)
+    left = target - (scale * source + translation)
+    return Similarity(scale, np.eye(3), translation, float(np.sqrt((left**2).sum(axis=1).mean())))
 
 
 def _carried(poses: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -170,16 +192,25 @@ class View:
 
 
 def novel_views(
-    avatar: Avatar, capture: Capture, truth: Truth, similarity: Similarity, every: int = 1, backend: str = "auto"
+    avatar: Avatar,
+    capture: Capture,
+    truth: Truth,
+    similarity: Similarity,
+    every: int = 1,
+    backend: str = "auto",
+    fit: bool = True,
 ) -> Iterator[View]:
     """Render every novel view of the truth's held-out frames, on the truth's flat background.
 
     Args:
         similarity: from ``align``.
         every: take every so many-th frame.
+        fit: whether the frames' head and torso poses are refined on the recorded pictures, see ``drive.fit_poses``.
     """
     frames = np.intersect1d(truth.frames, capture.test_frames())[::every]
     performance = from_capture(avatar, capture, frames)
+    if fit:
+        performance = with_fitted_poses(avatar, capture, frames, performance)
     colour = "#" + bytes(int(c) for c in truth.background).hex()
     with progress.bar("Novel views", len(frames) * len(truth.yaw_pitch), "picture") as step:
         for view, matrix in enumerate(truth.novel_from_camera):

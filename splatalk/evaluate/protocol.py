@@ -21,7 +21,7 @@ from splatalk import progress
 from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
 from splatalk.avatar.model import Avatar
 from splatalk.capture.dataset import Capture
-from splatalk.drive.fit_poses import fit_poses
+from splatalk.drive.fit_poses import with_fitted_poses
 from splatalk.drive.from_capture import from_capture
 from splatalk.drive.play import play
 from splatalk.errors import UserError
@@ -87,7 +87,7 @@ def evaluate(
     notes.append(f"When p, b and m are spoken: {len(closures.times)} {closures.source}.")
     if fit:
         tracked = _quick_psnr(avatar, capture, chosen, performance, backend)
-        performance = _with_fitted_poses(avatar, capture, chosen, performance)
+        performance = with_fitted_poses(avatar, capture, chosen, performance)
         notes.append(
             "Head and torso poses were refined on these frames, twelve numbers a frame with the avatar fixed, as "
             f"training does for its frames. With the tracker's poses the full-frame PSNR is {tracked:.2f} dB."
@@ -129,14 +129,6 @@ def evaluate(
         )
         page.write(report, shown, mouths, out, closures.times)
     return report
-
-
-def _with_fitted_poses(avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance) -> Performance:
-    """``performance`` with poses found while the mouth is as tracked, so that wrong lips do not push the head."""
-    as_recorded = from_capture(avatar, capture, frames, mouth="expression")
-    with progress.bar("Refining poses of held-out frames", len(frames)) as step:
-        fitted = fit_poses(avatar, capture, as_recorded, frames, on_frame=step)
-    return dataclasses.replace(performance, head_pose=fitted.head_pose, torso_pose=fitted.torso_pose)
 
 
 def _quick_psnr(avatar: Avatar, capture: Capture, frames: np.ndarray, performance: Performance, backend: str) -> float:

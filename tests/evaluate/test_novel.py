@@ -115,10 +115,27 @@ def test_truth_and_alignment(tmp_path: Path) -> None:
     assert (truth.camera.width, truth.camera.fx, truth.camera.cx) == (512, 900, 256)
     image, mask = truth.pictures(5, 1)
     assert image[0, 0].tolist() == [30, 20, 50] and int(mask[0, 0]) == 2  # written as BGR
-    found = novel.align(fake_capture(truth), truth)
+    found = novel.align(fake_capture(truth), truth, turn=True)
     assert found.scale == pytest.approx(100)
     np.testing.assert_allclose(found.rotation, rotation(3).T, atol=1e-6)
     assert found.residual < 1e-6
+
+
+def test_the_camera_is_not_turned_by_a_face_of_another_relief(tmp_path: Path) -> None:
+    truth = novel.Truth.load(*write_truth(tmp_path))
+    capture = fake_capture(truth)
+    capture.tracks.head_pose = truth.head_pose.copy()
+    capture.tracks.head_pose[:, :3, 3] /= 100
+    lean = np.eye(3)
+    lean[2, 1] = 0.2  # the lower a point, the farther
+    capture.tracks.landmarks_head = capture.tracks.landmarks_head @ lean.T
+    straight, turned = (novel.align(capture, truth, turn=turn) for turn in (False, True))
+    np.testing.assert_array_equal(straight.rotation, np.eye(3))
+    assert np.degrees(np.arccos((np.trace(turned.rotation) - 1) / 2)) > 2
+    refined = capture.tracks.head_pose[:4].copy()
+    refined[:, 2, 3] += 0.05
+    moved = novel.align(capture, truth, refined)
+    np.testing.assert_allclose(straight.translation - moved.translation, (0, 0, 5), atol=0.5)
 
 
 def test_views_are_rendered_from_the_truths_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,9 +148,13 @@ def test_views_are_rendered_from_the_truths_cameras(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(novel, "play", play)
     monkeypatch.setattr(novel, "from_capture", lambda avatar, capture, frames: frames.tolist())
+    monkeypatch.setattr(novel, "with_fitted_poses", lambda avatar, capture, frames, performance: performance[::-1])
     same = novel.Similarity(100.0, np.eye(3), np.zeros(3), 0.0)
-    views = list(novel.novel_views(None, fake_capture(truth), truth, same))
+    views = list(novel.novel_views(None, fake_capture(truth), truth, same, fit=False))
     assert [(v.frame, v.view) for v in views] == [(4, 0), (5, 0), (4, 1), (5, 1)]
+    fitted = list(novel.novel_views(None, fake_capture(truth), truth, same))
+    assert [v.frame for v in fitted] == [4, 5, 4, 5] and (fitted[0].image == views[1].image).all()
+    calls = calls[:2]
     assert all(background == "#807f01" for _, background in calls)
     assert all(novel.view_figures(v, None)["psnr_person"] == float("inf") for v in views)
     worse = dataclasses.replace(views[0], image=views[0].image + np.uint8(10))
