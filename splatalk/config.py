@@ -37,6 +37,14 @@ class Preset:
     planes: Literal["hash", "dense"] = "hash"
     attention: Literal["agent", "mha"] = "mha"
     decoder: Literal["kan", "mlp"] = "mlp"
+    tokens: tuple[Literal["mouth", "upper", "eyes", "pose", "null", "speech"], ...] = (
+        "mouth", "upper", "eyes", "pose", "null", "speech",
+    )  # fmt: skip
+    """What Gaussians attend to."""
+    deforms: tuple[Literal["means", "rotation", "scales", "opacity", "color"], ...] = (
+        "means", "rotation", "scales", "opacity", "color",
+    )  # fmt: skip
+    """What the network changes of a Gaussian; ``color`` repaints wrinkles, teeth and shadows with the expression."""
     levels: int = 12
     """Resolutions of the hash triplane."""
     log2_table: int = 14

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from splatalk.kernels.attention_mlp import AttentionMlp, attention_mlp
 from splatalk.kernels.hash_triplane import HashTriplaneSpec, hash_triplane
 
+TOKENS = ("mouth", "upper", "eyes", "pose", "null", "speech")
+DEFORMS = ("means", "rotation", "scales", "opacity", "color")
 N_UPPER = 23
 """Upper-face blendshapes; the rest of the 52 belong to the mouth."""
 
@@ -35,6 +37,11 @@ class NetworkConfig:
         levels, log2_table, base_resolution, max_resolution: of the hash triplane.
         mouth_dim: C, coefficients of the mouth basis.
         speech_tokens: T, tokens the speech encoder gives; 0 without one.
+        tokens: the kinds of tokens that Gaussians attend to, see ``TokenEncoder``.
+        deforms: the attributes that the network changes; with ``color`` it repaints wrinkles, teeth and shadows.
+
+    Raises:
+        ValueError: an unknown kind of token or attribute, or no token at all.
     """
 
     planes: Literal["hash", "dense"] = "hash"
@@ -49,6 +56,15 @@ class NetworkConfig:
     max_resolution: int = 384
     mouth_dim: int = 12
     speech_tokens: int = 0
+    tokens: tuple[str, ...] = TOKENS
+    deforms: tuple[str, ...] = DEFORMS
+
+    def __post_init__(self) -> None:
+        for name, known in (("tokens", TOKENS), ("deforms", DEFORMS)):
+            given = tuple(getattr(self, name))
+            if not set(given) <= set(known) or not (given or name == "deforms"):
+                raise ValueError(f"{name} are {given}, of {known}")
+            object.__setattr__(self, name, given)  # files hold lists
 
 
 @dataclasses.dataclass
@@ -75,6 +91,13 @@ class Offsets:
 
 OFFSET_UNITS = (0.01,) * 3 + (0.3,) * 3 + (0.3,) * 3 + (1.0,) + (0.5,) * 3
 """Size of one unit of the decoder's output: metres, radians, log-scale, logit, SH colour."""
+
+
+def _units(deforms: tuple[str, ...]) -> Tensor:
+    """(13,) ``OFFSET_UNITS``, zero for what the network leaves alone."""
+    sizes = (3, 3, 3, 1, 3)
+    kept = [float(name in deforms) for name, size in zip(DEFORMS, sizes, strict=True) for _ in range(size)]
+    return torch.tensor(OFFSET_UNITS) * torch.tensor(kept)
 
 
 class HashPlanes(nn.Module):
@@ -194,6 +217,7 @@ class TokenEncoder(nn.Module):
         def embed(inputs: int, tokens: int = 1) -> nn.Sequential:
             return nn.Sequential(nn.Linear(inputs, dim), nn.SiLU(), nn.Linear(dim, dim * tokens))
 
+        self.kinds = config.tokens
         self.mouth = embed(config.mouth_dim, self.MOUTH_TOKENS)
         self.upper = embed(N_UPPER)
         self.eyes = embed(6)
@@ -204,15 +228,15 @@ class TokenEncoder(nn.Module):
     def forward(self, mouth: Tensor, upper: Tensor, eyes: Tensor, pose: Tensor, speech: Tensor | None) -> Tensor:
         """mouth (C,), upper (23,), eyes (6,), pose (9,), speech tokens (T, dim) or None -> (T', dim)."""
         dim = self.null.shape[-1]
-        tokens = [
-            self.mouth(mouth).view(-1, dim),
-            self.upper(upper)[None],
-            self.eyes(eyes)[None],
-            self.pose(pose)[None],
-            self.null,
-            self.no_speech if speech is None else speech,
-        ]
-        return torch.cat(tokens)
+        tokens = {
+            "mouth": lambda: self.mouth(mouth).view(-1, dim),
+            "upper": lambda: self.upper(upper)[None],
+            "eyes": lambda: self.eyes(eyes)[None],
+            "pose": lambda: self.pose(pose)[None],
+            "null": lambda: self.null,
+            "speech": lambda: self.no_speech if speech is None else speech,
+        }
+        return torch.cat([tokens[kind]() for kind in TOKENS if kind in self.kinds])
 
 
 class Deformation(nn.Module):
@@ -226,7 +250,7 @@ class Deformation(nn.Module):
         self.config = config
         dim = config.dim
         self.register_buffer("box", torch.tensor([[-0.15] * 3, [0.15] * 3]))
-        self.register_buffer("units", torch.tensor(OFFSET_UNITS), persistent=False)
+        self.register_buffer("units", _units(config.deforms), persistent=False)
         self.planes = HashPlanes(config) if config.planes == "hash" else DensePlanes()
         self.encode = nn.Sequential(nn.Linear(self.planes.width, dim), nn.SiLU(), nn.Linear(dim, dim))
         if config.attention == "agent":

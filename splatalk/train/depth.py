@@ -21,8 +21,8 @@ BELOW_CHIN = (0.0, 0.015, 0.07, 0.13, 0.20)
 CENTRE = (0.01, 0.018, 0.03, 0.03, 0.03)
 HALF_DEPTH = (0.09, 0.06, 0.055, 0.085, 0.105)
 RADIUS = (0.08, 0.055, 0.07, 0.12, 0.12)
-"""An average adult at heights below the chin, metres: how far the body's middle plane lies behind the ears (the origin of
-the head frame), half its depth, and how far inside the silhouette that depth is reached. The throat lies some 4.5 cm
+"""An average adult at heights below the chin, metres: how far the body's middle plane lies behind the ears (the origin
+of the head frame), half its depth, and how far inside the silhouette that depth is reached. The throat lies some 4.5 cm
 behind the chin, the notch of the collar bones 6 cm, the breastbone 2 cm; ears stand 3 cm before the shoulder joints.
 """
 NEAR_FACE, UNDER_JAW = 0.02, 0.004

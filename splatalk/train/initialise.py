@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from splatalk.avatar.face_mesh import CHIN, EYE_TRIANGLES, FACE_TRIANGLES, LIPS_INNER, MOUTH_TRIANGLES
+from splatalk.avatar.face_mesh import CHIN, EYE_TRIANGLES, FACE_TRIANGLES, LIPS_INNER
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.capture.dataset import Capture
 from splatalk.train.depth import body_depth, face_mask, lifted, metres_per_pixel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import hashlib
@@ -18,7 +19,7 @@ import torch
 import splatalk
 from splatalk import progress
 from splatalk.avatar import file as avatar_file
-from splatalk.avatar.audio_encoder import fit_audio_encoder
+from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
 from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
 from splatalk.avatar.face_rig import FaceRig
 from splatalk.avatar.model import Avatar
@@ -99,22 +100,53 @@ def train(
     return avatar
 
 
-def build(capture: Capture, preset: Preset, seed: int, device: torch.device) -> Trainer:
-    """A trainer at step 0: speech encoder fitted to the tracked mouth, Gaussians in place, network fresh."""
-    torch.manual_seed(seed)
+@dataclasses.dataclass
+class Hearing:
+    """What is known of a recording's mouth and sound before any Gaussian: see ``listen``.
+
+    Args:
+        basis: mouth shapes.
+        codes: (N, C) the tracked mouth in that basis.
+        features: (N, W, D) speech features of every frame.
+        encoder: fitted to the training frames.
+    """
+
+    basis: MouthBasis
+    codes: np.ndarray
+    features: np.ndarray
+    encoder: AudioEncoder
+
+
+def listen(capture: Capture, speech: str, seed: int) -> Hearing:
+    """Fit how sound moves the mouth."""
     tracks, frames = capture.tracks, capture.train_frames()
     basis = MouthBasis.fit(tracks.landmarks_head[frames], tracks.neutral)
-    features = speech_windows(preset.speech, capture.audio, capture.fps, capture.n_frames)
-    performance = recorded_performance(capture, basis, features)
+    features = speech_windows(speech, capture.audio, capture.fps, capture.n_frames)
     codes = basis.encode(tracks.landmarks_head)
     with progress.bar("Learning how speech moves the mouth", 1, unit="fit") as advance:
-        heard = n_visemes(preset.speech)
-        encoder = fit_audio_encoder(features[frames], codes[frames], basis, seed=seed, visemes=heard)
+        encoder = fit_audio_encoder(features[frames], codes[frames], basis, seed=seed, visemes=n_visemes(speech))
         advance(1)
+    return Hearing(basis, codes, features, encoder)
+
+
+def build(
+    capture: Capture, preset: Preset, seed: int, device: torch.device, hearing: Hearing | None = None
+) -> Trainer:
+    """A trainer at step 0: speech encoder fitted to the tracked mouth, Gaussians in place, network fresh.
+
+    Args:
+        hearing: from ``listen``, when it is at hand; its encoder is copied.
+    """
+    torch.manual_seed(seed)
+    tracks, frames = capture.tracks, capture.train_frames()
+    hearing = hearing or listen(capture, preset.speech, seed)
+    basis, codes, encoder = hearing.basis, hearing.codes, copy.deepcopy(hearing.encoder)
+    performance = recorded_performance(capture, basis, hearing.features)
     gaussians = initialise(capture, preset.initial_gaussians, seed)
     config = NetworkConfig(
         planes=preset.planes, attention=preset.attention, decoder=preset.decoder,
         levels=preset.levels, log2_table=preset.log2_table, mouth_dim=basis.n_components,
+        tokens=preset.tokens, deforms=preset.deforms,
     )  # fmt: skip
     deformation = Deformation(config)
     moved = gaussians.means.detach()[gaussians.dynamic]
