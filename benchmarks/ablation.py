@@ -3,8 +3,8 @@
     python -m benchmarks.ablation ONE.capture TWO.capture [--steps 500] [--seeds 2] [--only planes=dense …] [--save]
 
 Every variant is trained on the first 10/11 of each recording and measured on frames of the last 1/11 whose head poses
-Every variant is trained on the first 10/11 of each recording and measured on frames of the last 1/11 whose head poses
-difference from the preset's own choices and, behind ±, half the spread between seeds and recordings. Runs that are done
+are refined on their pictures: with the mouth driven by sound alone, and with the tracked mouth. The table gives mean
+differences from the preset's own choices and, behind ±, half the spread between seeds and recordings. Runs that are done
 are kept in --work and not repeated.
 """
 
@@ -157,6 +157,8 @@ class Bench:
     def heard(self, hearing: Hearing) -> float:
         """Correlation of the mouth's opening by sound with the tracked one, over all held-out frames."""
         frames = self.capture.test_frames()
+        if hearing.encoder is None:
+            return float("nan")
         with torch.no_grad():
             codes = hearing.encoder(torch.from_numpy(hearing.features[frames]).float())[0].numpy()
         return float(np.corrcoef(opening(hearing.basis, codes), opening(hearing.basis, hearing.codes[frames]))[0, 1])

@@ -108,13 +108,13 @@ class Hearing:
         basis: mouth shapes.
         codes: (N, C) the tracked mouth in that basis.
         features: (N, W, D) speech features of every frame.
-        encoder: fitted to the training frames.
+        encoder: fitted to the training frames; None where they are silent.
     """
 
     basis: MouthBasis
     codes: np.ndarray
     features: np.ndarray
-    encoder: AudioEncoder
+    encoder: AudioEncoder | None
 
 
 def listen(capture: Capture, speech: str, seed: int) -> Hearing:

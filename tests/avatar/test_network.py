@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from splatalk.avatar.network import Attention, Deformation, NetworkConfig, Offsets
+from splatalk.avatar.network import TOKENS, Attention, Deformation, NetworkConfig, Offsets
 
 DRIVE = {"mouth": torch.randn(12), "upper": torch.rand(23), "eyes": torch.rand(6), "pose": torch.randn(9)}
 
@@ -78,3 +78,29 @@ def test_a_fresh_network_hardly_moves_anything():
     net = Deformation(NetworkConfig(levels=4, log2_table=10))
     values = net(net.features(torch.zeros(10, 3)), net.tokens(**DRIVE, speech=None))
     assert values[:, :3].abs().max() < 1e-3
+
+
+def test_only_what_is_asked_is_deformed():
+    torch.manual_seed(2)
+    net = Deformation(NetworkConfig(levels=4, log2_table=10, deforms=("rotation", "color")))
+    torch.nn.init.normal_(net.decoder[-1].weight)
+    x = (torch.rand(50, 3) - 0.5) * 0.2
+    offsets = Offsets.of(net.at(x, net.tokens(**DRIVE, speech=None)))
+    assert offsets.rotation.abs().min() > 0 and offsets.color.abs().min() > 0
+    for name in ("means", "log_scales", "opacity_logits"):
+        assert (getattr(offsets, name) == 0).all(), name
+
+
+@pytest.mark.parametrize("kind", ["mouth", "upper", "eyes", "pose", "speech"])
+def test_a_token_left_out_says_nothing(kind):
+    net = Deformation(NetworkConfig(levels=4, log2_table=10, tokens=tuple(t for t in TOKENS if t != kind)))
+    drive = {**DRIVE, "speech": torch.zeros(4, 64)}
+    changed = {**drive, kind: drive[kind] + 1.0}
+    torch.testing.assert_close(net.tokens(**drive), net.tokens(**changed), rtol=0, atol=0)
+    assert net.tokens(**drive).shape[0] == 10 - {"mouth": 2, "speech": 4}.get(kind, 1)
+
+
+@pytest.mark.parametrize("wrong", [{"tokens": ("mouth", "smell")}, {"tokens": ()}, {"deforms": ("mass",)}])
+def test_unknown_switches_are_refused(wrong):
+    with pytest.raises(ValueError):
+        NetworkConfig(**wrong)
