@@ -4,8 +4,8 @@
 
 Every variant is trained on the first 10/11 of each recording and measured on frames of the last 1/11 whose head poses
 are refined on their pictures: with the mouth driven by sound alone, and with the tracked mouth. The table gives mean
-differences from the preset's own choices and, behind ±, half the spread between seeds and recordings. Runs that are done
-are kept in --work and not repeated.
+differences from the preset's own choices and, behind ±, half the spread between seeds and recordings. Runs that are
+done are kept in --work and not repeated.
 """
 
 from __future__ import annotations
