@@ -101,7 +101,7 @@ class Bench:
     def __init__(self, capture: Capture, steps: int) -> None:
         self.capture, self.steps = capture, steps
         self.metric = Lpips()
-        self.hearing: dict[tuple[str, int], Hearing] = {}
+        self.hearing: dict[str, Hearing] = {}
         held_out = capture.test_frames()
         self.frames = held_out[np.unique(np.linspace(0, len(held_out) - 1, SHOWN).round().astype(int))]
 
@@ -112,7 +112,9 @@ class Bench:
         kept = work / f"{key}.json"
         if kept.is_file():
             return json.loads(kept.read_text())
-        heard = self.hearing.setdefault((preset.speech, seed), listen(self.capture, preset.speech, seed))
+        heard = self.hearing.get(preset.speech)
+        if heard is None:
+            heard = self.hearing[preset.speech] = listen(self.capture, preset.speech, seed)
         trainer = build(self.capture, preset, seed, torch.device("cpu"), heard)
         began = time.process_time()
         losses = [report.loss for report in trainer.run()]
