@@ -84,7 +84,7 @@ RULES = (
     Rule("frames.share_used", "frames that can be used", "%", 0.5, 0.97, 12,
          "Keep the whole face in sight and sharp all the time: {value} of the frames can be used, {good} wanted "
          "({reason})."),
-    Rule("face.reprojection_px", "disagreement of the tracked face", "pixels", 3.0, 0.9, 6, "", 2),
+    Rule("face.reprojection", "mesh off the measured points, of the face's size", "%", 0.016, 0.008, 6, "", 1),
     Rule("mouth.widest_mm", "widest opening of the mouth", "mm", 4, 10, 6,
          "Open your mouth wide now and then, in a laugh or a long “ah”: {value} reached, {good} wanted."),
     Rule("mouth.blinks_per_minute", "blinks a minute", "", 0, 4, 2,
@@ -188,6 +188,7 @@ def _values(figures: dict[str, Any]) -> dict[str, float | None]:
     values = {f"{group}.{key}": v for group, of in figures.items() if isinstance(of, dict) for key, v in of.items()}
     sound, frames, seconds = figures["sound"], figures["frames"], figures["recording"]["seconds"]
     values["frames.share_used"] = frames["used"] / frames["total"]
+    values["face.reprojection"] = figures["face"]["reprojection_px"] / figures["face"]["size_px"]
     values["mouth.blinks_per_minute"] = figures["mouth"]["blinks"] * 60.0 / seconds if seconds >= 20 else None
     if figures["picture"]["grain"] >= GRAIN_MOVES:
         values["background.moving"] = None

@@ -251,12 +251,14 @@ def _sound(figures: dict[str, Any], over_time: dict[str, Any]) -> str:
 
 
 def _tracking(figures: dict[str, Any], parts: Sequence[Shot]) -> str:
-    wobble = figures["motion"]["wobble"]
+    motion = figures["motion"]
+    wobble = motion["wobble"]
     facts = {
+        "poses that rest on followed skin": _skin(motion),
         "wobble of the tracked head": f"{wobble['px']:.2f} px, {wobble['rotation_deg']:.3f}°, "
         f"{wobble['translation_mm']:.2f} mm a frame²",
         "mesh against measured points": f"{figures['face']['reprojection_px']:.2f} px",
-        "shoulders followed": f"{100 * figures['motion']['torso_followed']:.0f} % of the frames",
+        "shoulders followed": f"{100 * motion['torso_followed']:.0f} % of the frames",
         "background seen": f"{100 * figures['background']['seen']:.0f} %",
         "background that moves": f"{100 * figures['background']['moving']:.1f} %",
     }
@@ -265,6 +267,12 @@ def _tracking(figures: dict[str, Any], parts: Sequence[Shot]) -> str:
         "too. A head at rest that is tracked well stays below about 0.1 px."
     )
     return f'<h2>Tracking, matte and background</h2>{_facts(facts)}<p class="quiet">{note}</p>{_gallery(parts)}'
+
+
+def _skin(motion: dict[str, Any]) -> str:
+    if motion["skin_px"] is None:
+        return "none"
+    return f"{100 * motion['skin_followed']:.0f} %, its points to {motion['skin_px']:.2f} px"
 
 
 def _frames(figures: dict[str, Any], worst: Sequence[Shot]) -> str:

@@ -11,11 +11,13 @@ import numpy as np
 
 from splatalk.capture.dataset import Tracks
 from splatalk.capture.decode import Crop, VideoFacts
-from splatalk.capture.extract import Measurements
 from splatalk.capture.framing import Framing
 from splatalk.capture.hearing import SHAPES, Heard
+from splatalk.capture.measurements import Measurements
 from splatalk.capture.plate import Plate
 from splatalk.capture.quality import Evidence
+from splatalk.capture.skin_pose import SkinPoses
+from splatalk.capture.tracks import Solved
 from splatalk.speech.sync import Offset
 from splatalk.speech.visemes import VISEMES
 
@@ -46,7 +48,10 @@ PERFECT: dict[str, Any] = {
         "checked": True, "moved_s": 0.0, "agreement": 0.6, "score": 0.6, "score_at_zero": 0.6, "clear": False,
         "curve": [[-0.1, 0.2], [0.0, 0.6], [0.1, 0.3]],
     },
-    "motion": {"wobble": {"rotation_deg": 0.03, "translation_mm": 0.1, "px": 0.06}, "torso_followed": 1.0},
+    "motion": {
+        "wobble": {"rotation_deg": 0.03, "translation_mm": 0.1, "px": 0.06},
+        "torso_followed": 1.0, "skin_followed": 1.0, "skin_px": 0.2,
+    },
     "background": {"seen": 0.6, "moving": 0.0},
 }  # fmt: skip
 """Figures with which nothing is wrong."""
@@ -81,7 +86,8 @@ def recording(name: str = "me.mp4", n: int = 100, features: np.ndarray | None = 
         landmarks, np.tile(face, (n, 1, 1)), face, zeros((n, 52)), zeros((n, 4)), poses, poses.copy(), valid, box
     )
     solution: Any = SimpleNamespace(focal=150.0, residual=rng.uniform(0, 1, n))
-    solved: Any = SimpleNamespace(tracks=tracks, solution=solution, reasons={10: "blurred", 11: "blurred"})
+    skin = SkinPoses(poses[:, :3, :3], poses[:, :3, 3], valid.astype(float), np.full(n, 0.25), np.eye(3))
+    solved = Solved(tracks, solution, {10: "blurred", 11: "blurred"}, skin)
     rows = Measurements(
         zeros((n, 478, 3)), zeros((n, 52)), np.ones(n, bool), rng.uniform(5, 9, n), rng.uniform(90, 99, n), zeros(n)
     )

@@ -60,6 +60,12 @@ def test_every_rule_with_advice_is_tried():
     assert {derived.get(rule.place, rule.place) for rule in RULES if rule.advice} == set(BAD)
 
 
+def test_what_the_mesh_misses_counts_by_the_size_of_the_face():
+    assert limits(figures({"face.reprojection_px": 1.5, "face.size_px": 310.0})) == []
+    (found,) = limits(figures({"face.reprojection_px": 2.4}))
+    assert found["value"] == "1.2 %" and found["points"] == 3.0 and not found["advice"]
+
+
 @pytest.mark.parametrize("shape", range(7))
 def test_a_mouth_shape_that_is_rare_is_asked_for(shape):
     told = figures({})

@@ -76,6 +76,7 @@ def test_the_page_says_what_the_figures_say(made):
     for limit in told["grade"]["limits"]:
         assert limit["label"] in read.text and limit["value"] in read.text
     assert f"A {told['grade']['word']} recording" in read.text and "2 blurred" in read.text
+    assert "98 %, its points to 0.25 px" in read.text
     assert "prefers-color-scheme: dark" in text and "width=device-width" in text
 
 
@@ -87,6 +88,7 @@ def test_figures_are_those_of_the_recording(made):
     }  # fmt: skip
     assert told["pose"]["left_deg"] == pytest.approx(8, abs=0.3) == told["pose"]["right_deg"]
     assert told["face"]["reprojection_px"] == pytest.approx(0, abs=0.01)
+    assert told["motion"]["skin_followed"] == 0.98 and told["motion"]["skin_px"] == 0.25
     assert told["grade"]["points"] == max(0, round(100 - sum(f["points"] for f in told["grade"]["limits"])))
 
 
