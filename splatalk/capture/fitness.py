@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from splatalk.capture.measurements import Measurements
+from splatalk.capture.reasons import runs
 
 _BLUR_SHARE = 0.35  # of the usual sharpness, below which a frame counts as blurred
 _HIDDEN, _HALF_HIDDEN = 1.8, 1.4
@@ -71,12 +72,7 @@ def looking_away(head_pose: np.ndarray) -> np.ndarray:
 
 def stretches(reasons: Mapping[int, str], fps: float, most: int = 5) -> str:
     """``another shot 3.1-8.2 s, no face 10.0-10.4 s``: the longest stretches, in order of time."""
-    found: list[tuple[int, int, str]] = []
-    for i, word in sorted(reasons.items()):
-        if found and found[-1][1] == i and found[-1][2] == word:
-            found[-1] = (found[-1][0], i + 1, word)
-        else:
-            found.append((i, i + 1, word))
+    found = runs(reasons)
     longest = sorted(sorted(found, key=lambda part: part[0] - part[1])[:most])
     text = ", ".join(f"{word} {begin / fps:.1f}-{end / fps:.1f} s" for begin, end, word in longest)
     return text + (f" and {len(found) - most} shorter stretches" if len(found) > most else "")

@@ -56,12 +56,6 @@ def rigid(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
     return out
 
 
-def invert(pose: np.ndarray) -> np.ndarray:
-    """Inverse of rigid (..., 4, 4)."""
-    turned = np.swapaxes(pose[..., :3, :3], -1, -2)
-    return rigid(turned, -np.einsum("...ij,...j->...i", turned, pose[..., :3, 3]))
-
-
 def mean_rotation(rotations: np.ndarray) -> np.ndarray:
     """(N, 3, 3) → the chordal mean."""
     return nearest_rotation(rotations.mean(axis=0))

@@ -14,10 +14,11 @@ from splatalk.avatar.mouth_basis import mouth_opening_and_width
 from splatalk.capture import hearing, seeing
 from splatalk.capture.advice import GRAIN_MOVES, advice, limits
 from splatalk.capture.decode import VideoFacts
-from splatalk.capture.extract import Measurements
 from splatalk.capture.framing import Framing
 from splatalk.capture.hearing import Heard
+from splatalk.capture.measurements import Measurements
 from splatalk.capture.plate import Plate
+from splatalk.capture.reasons import runs
 from splatalk.capture.torso import TorsoTrack
 from splatalk.capture.tracks import Solved, reprojection
 
@@ -193,12 +194,7 @@ def warnings(figures: dict[str, Any]) -> list[str]:
 
 def stretches(reasons: dict[int, str], fps: float) -> list[dict[str, Any]]:
     """Unfit frames as stretches of time with one reason each."""
-    out: list[dict[str, Any]] = []
-    previous: tuple[int, str] | None = None
-    for i, reason in sorted(reasons.items()):
-        if previous == (i - 1, reason):
-            out[-1]["to"] = round((i + 1) / fps, 2)
-        else:
-            out.append({"from": round(i / fps, 2), "to": round((i + 1) / fps, 2), "reason": reason})
-        previous = (i, reason)
-    return out
+    return [
+        {"from": round(begin / fps, 2), "to": round(end / fps, 2), "reason": reason}
+        for begin, end, reason in runs(reasons)
+    ]

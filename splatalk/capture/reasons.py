@@ -19,8 +19,6 @@ WORDS: dict[int, str] = {
     4: "no sound",
     5: "looking away",
     6: "another shot",
-    7: "another person",
-    8: "out of the picture",
     UNKNOWN: "left out",
 }
 """What is said about a frame that is left out, by code; ``USED`` has none."""
@@ -38,6 +36,17 @@ def encode(reasons: Mapping[int, str], valid: np.ndarray) -> np.ndarray:
     for frame, word in reasons.items():
         out[frame] = CODES.get(word, UNKNOWN)
     return out
+
+
+def runs(reasons: Mapping[int, str]) -> list[tuple[int, int, str]]:
+    """Reasons by frame → runs of frames with the same one, in order: first, one after the last, reason."""
+    found: list[tuple[int, int, str]] = []
+    for i, word in sorted(reasons.items()):
+        if found and found[-1][1] == i and found[-1][2] == word:
+            found[-1] = (found[-1][0], i + 1, word)
+        else:
+            found.append((i, i + 1, word))
+    return found
 
 
 def decode(codes: np.ndarray) -> dict[int, str]:

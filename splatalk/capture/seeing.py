@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from splatalk.avatar.controls import BLENDSHAPES
-from splatalk.capture.extract import Measurements
 from splatalk.capture.geometry import vector_from_rotation
+from splatalk.capture.measurements import Measurements
 
 CELL_DEG = 5.0
 _SMOOTHINGS = (0.8, 1.2, 1.8)  # pixels; more would melt the features of a face together

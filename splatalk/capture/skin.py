@@ -135,7 +135,6 @@ def make_keyframe(
     rotation: np.ndarray,
     translation: np.ndarray,
     focal: float,
-    blocked: np.ndarray | None = None,
 ) -> Keyframe:
     """Prepare a frame for comparison.
 
@@ -145,7 +144,6 @@ def make_keyframe(
         shape: (478, 3) the face in it, metres, head frame.
         rotation, translation: its head pose.
         focal: pixels.
-        blocked: (H, W) bool, pixels not to be followed, or None.
     """
     height, width = gray.shape
     centre = np.array([width / 2, height / 2])
@@ -169,8 +167,6 @@ def make_keyframe(
         np.arange(0, size[1] + _GRID, _GRID), np.arange(0, size[0] + _GRID, _GRID), indexing="ij"
     )
     mask = cv2.erode((firm > _FIRM).astype(np.uint8), np.ones((5, 5), np.uint8)) * 255
-    if blocked is not None:
-        mask[blocked[low[1] : high[1], low[0] : high[0]]] = 0
     found = cv2.goodFeaturesToTrack(crop, _POINTS, 0.005, 5, mask=mask, blockSize=7)
     points = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
     at = points.astype(int)

@@ -1,5 +1,5 @@
-"""From the measurements of all frames to Tracks: poses, face in its own frame, expression, gaze, which frames are
-fit.
+"""From the measurements of all frames to Tracks: poses, face in its own frame, expression, gaze, and which frames the
+solved face fits.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from scipy.signal import savgol_filter
 from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.avatar.face_mesh import N_SKIN, eye_opening, mouth_opening
 from splatalk.capture.dataset import Tracks
-from splatalk.capture.extract import Measurements
 from splatalk.capture.gaze import gaze_angles
 from splatalk.capture.geometry import vector_from_rotation
+from splatalk.capture.measurements import Measurements
 from splatalk.capture.pose import Solution, solve
 from splatalk.capture.skin_pose import SkinPoses, refine, reshape_model
 from splatalk.capture.smooth import fill_gaps, smooth_poses
@@ -23,8 +23,8 @@ from splatalk.progress import bar
 
 FACE_MIDDLE = np.array([0.0, 0.03, -0.08])
 """Between eyes and mouth, head frame, metres."""
-_BLUR_SHARE = 0.35  # of the usual sharpness, below which a frame counts as blurred
 _RESIDUAL_FACTOR = 3.5  # of the usual residual, above which the face is taken for hidden or mistaken
+_LEAST_RESIDUAL = 0.8  # pixels that are no reason to leave a frame out
 _WINDOW = 5
 SLOW_SHAPES = [i for i, name in enumerate(BLENDSHAPES) if not name.startswith("eye")]
 """Curves that are smoothed; a blink is over too soon for that."""
@@ -37,7 +37,7 @@ class Solved:
     Args:
         tracks: see ``Tracks``.
         solution: of the joint solve, smoothed poses in it.
-        reasons: per unfit frame, why: ``no face``, ``blurred``, ``face hidden``.
+        reasons: per unfit frame, why, in words of ``capture.reasons``.
         skin: what following the skin found; None when the poses are the landmarks' own.
     """
 
@@ -68,7 +68,7 @@ def assemble(
     landmarks = fill_gaps(rows.landmarks, found)
     shapes = np.clip(fill_gaps(rows.blendshapes, found), 0.0, 1.0)
     solution = solve(landmarks, shapes, found, width, height, focal)
-    reasons = unfit(rows, solution.residual)
+    reasons = unfit(found, solution.residual)
     valid = np.ones(len(found), bool)
     valid[list(reasons)] = False
     in_head = to_head(landmarks[..., :2], solution, width, height)
@@ -127,19 +127,11 @@ def _by_skin(
     return found
 
 
-def unfit(rows: Measurements, residual: np.ndarray) -> dict[int, str]:
-    """Frames to leave out, with the reason."""
-    found = rows.found
-    usual_sharpness, usual_residual = np.median(rows.sharpness[found]), np.median(residual[found])
-    reasons = {}
-    for i in range(len(found)):
-        if not found[i]:
-            reasons[i] = "no face"
-        elif rows.sharpness[i] < _BLUR_SHARE * usual_sharpness:
-            reasons[i] = "blurred"
-        elif residual[i] > max(_RESIDUAL_FACTOR * usual_residual, 0.8):
-            reasons[i] = "face hidden"
-    return reasons
+def unfit(found: np.ndarray, residual: np.ndarray) -> dict[int, str]:
+    """Frames without a face, and those that the solved face does not fit, with the reason."""
+    most = max(_RESIDUAL_FACTOR * np.median(residual[found]), _LEAST_RESIDUAL)
+    hidden = found & (residual > most)
+    return {i: "face hidden" if hidden[i] else "no face" for i in np.flatnonzero(~found | hidden).tolist()}
 
 
 def to_head(points: np.ndarray, solution: Solution, width: int, height: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.capture import seeing
-from splatalk.capture.extract import Measurements
+from splatalk.capture.measurements import Measurements
 
 
 def face(sigma: float) -> np.ndarray:
