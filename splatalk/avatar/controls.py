@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import numpy as np
 
@@ -26,8 +25,6 @@ MOUTH_SHAPES: tuple[int, ...] = tuple(
     i for i, name in enumerate(BLENDSHAPES) if name.startswith(("jaw", "mouth", "tongue", "cheekPuff"))
 )
 UPPER_SHAPES: tuple[int, ...] = tuple(i for i in range(len(BLENDSHAPES)) if i not in MOUTH_SHAPES)
-
-MouthSource = Literal["audio", "expression", "both"]
 
 
 @dataclasses.dataclass

@@ -17,7 +17,6 @@ PATH = click.Path(path_type=Path)
 VIDEO_ADVICE = "Give a video such as MP4, MOV, MKV or WebM."
 AVATAR_ADVICE = "Make one with: splatalk enroll VIDEO -o NAME.avatar"
 CAPTURE_ADVICE = "Make one with: splatalk capture VIDEO -o NAME.capture"
-CLEAR, BAD = "green", "red"
 
 
 def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:

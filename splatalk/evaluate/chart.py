@@ -11,7 +11,7 @@ WIDTH, PANEL, LEFT, TOP, BOTTOM = 1600, 320, 90, 46, 40
 _INK, _GRID, _SHADE = (40, 44, 50), (226, 229, 233), (240, 240, 246)
 COLOURS = {"recording": (194, 87, 26), "avatar": (11, 102, 195), "another voice": (120, 120, 128)}
 _FONT, _SMOOTH = cv2.FONT_HERSHEY_SIMPLEX, cv2.LINE_AA
-_FINE = 8  # sub-pixel places, as a power of two, 3 bits
+_SHIFT = 3  # fractional bits of drawing coordinates
 
 
 def lips_chart(
@@ -65,6 +65,6 @@ def _panel(
         gaps = ~np.isfinite(row[:-1] + row[1:]) | (np.diff(times) > 1.5 * np.median(np.diff(times)))
         for run in np.split(np.arange(len(row)), np.flatnonzero(gaps) + 1):
             if len(run) > 1 and np.isfinite(row[run]).all():
-                points = np.round(np.stack((x(times[run]), y(row[run])), 1) * _FINE).astype(np.int32)
-                cv2.polylines(image, [points], False, colour, 2, _SMOOTH, 3)
+                points = np.round(np.stack((x(times[run]), y(row[run])), 1) * (1 << _SHIFT)).astype(np.int32)
+                cv2.polylines(image, [points], False, colour, 2, _SMOOTH, _SHIFT)
     return image

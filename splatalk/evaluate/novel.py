@@ -28,7 +28,8 @@ from splatalk.train.perceptual import Lpips
 
 CORRESPONDING = ((36, 33), (39, 133), (42, 362), (45, 263), (28, 197), (30, 4), (33, 2), (48, 61), (54, 291), (8, 152))
 """(Multi-PIE 68, MediaPipe 478): corners of eyes and mouth, nose and chin, which both define alike."""
-HEAD, TORSO = 1, 2
+HEAD = 1
+"""Value of the truth's masks where head and hair are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,9 +140,7 @@ class Truth:
         return image, mask
 
 
-def align(
-    capture: Capture, truth: Truth, head_pose: np.ndarray | None = None, turn: bool = False
-) -> Similarity:
+def align(capture: Capture, truth: Truth, head_pose: np.ndarray | None = None, turn: bool = False) -> Similarity:
     """From the avatar's world to the truth's: face points carried by both head poses over all training frames.
 
     Both worlds are the recording camera's own, so neither is turned against the other and the rotation is the identity

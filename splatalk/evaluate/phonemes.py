@@ -99,9 +99,3 @@ def heard_closures(samples: np.ndarray) -> Closures:
     times = edges.reshape(-1, 2) / encoder.rate
     times = times[(times[:, 1] - times[:, 0]) <= LONGEST_S]
     return Closures(times, "closures heard in the sound, by the same lip reader that closes an avatar's lips")
-
-
-def within(closures: Closures, start_s: float, end_s: float) -> Closures:
-    """Those that lie between two times, counted from the first."""
-    kept = (closures.times[:, 0] >= start_s) & (closures.times[:, 1] <= end_s)
-    return dataclasses.replace(closures, times=closures.times[kept] - start_s)

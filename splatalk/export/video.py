@@ -20,7 +20,6 @@ from splatalk.errors import UserError
 from splatalk.export.sound import Sound
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
-ALPHA_SUFFIXES = (".webm",)
 CRF = 16  # visually lossless at the sizes avatars have
 SOUND_BITRATE = 128_000
 

@@ -12,9 +12,6 @@ PITCH_MIN_HZ, PITCH_MAX_HZ = 60.0, 500.0
 PROSODY = ("energy", "energy_slope", "voicing", "pitch", "tilt", "sibilance", "activity")
 """Columns of ``prosody``."""
 
-LOOKAHEAD_S = 0.08
-"""How far after a frame the sound still matters (the level of the whole sound apart)."""
-
 _RATE = SAMPLE_RATE // HOP  # 100 Hz inside this file
 _PITCH_WINDOW = 1024
 _RUMBLE_HZ = PITCH_MIN_HZ
