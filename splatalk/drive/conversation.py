@@ -1,4 +1,4 @@
-"""A person in a conversation: speaks in the recorded manner, listens with her eyes on the camera, and idles alive.
+"""A person in a conversation: speaks in the recorded manner, listens with the eyes on the camera, and idles alive.
 
 Speaking is ``drive.manner`` as it is. Listening and idling walk through the recording's silent parts, if it has some
 that are long enough, with smaller motion; on top come small nods where the other ends a phrase, and breath.
@@ -75,10 +75,10 @@ class Conversation:
         """The next frame.
 
         Args:
-            own, other: voice activity of the avatar and of who talks to her, 0..1.
+            own, other: voice activity of the avatar and of who talks to it, 0..1.
 
         Returns:
-            head_pose and torso_pose (4, 4), expression (52,), gaze (4,); and how much she listens, 0..1.
+            head_pose and torso_pose (4, 4), expression (52,), gaze (4,); and how much it listens, 0..1.
         """
         turn = self._turns.next(own, other)
         speaking, quiet = ({k: v[0] for k, v in walk.take(1).items()} for walk in (self._speaking, self._quiet))
@@ -122,7 +122,7 @@ class Conversation:
         return moved
 
     def _look(self, motion: dict[str, np.ndarray], listens: float) -> np.ndarray:
-        """(4,) the recorded gaze, turned to the camera as far as she listens."""
+        """(4,) the recorded gaze, turned to the camera as far as it listens."""
         turned = np.tile(camera_direction(motion["head_pose"]) - self._ahead, 2)
         at_camera = self._usual_gaze + turned + GAZE_KEPT * (motion["gaze"] - self._usual_gaze)
         at_camera = np.clip(at_camera, *self._gaze_range)
@@ -220,7 +220,7 @@ def silent_rows(manner: dict[str, np.ndarray], fps: float) -> np.ndarray | None:
 
 
 def _smiling_mouth(avatar: Avatar, performance: Performance, listens: np.ndarray) -> np.ndarray:
-    """(N, C) what the words do, with a slight smile while she listens."""
+    """(N, C) what the words do, with a slight smile while it listens."""
     assert performance.speech is not None
     return spoken_mouth(avatar, performance.speech) + listens[:, None].astype(np.float32) * smile_code(avatar)
 

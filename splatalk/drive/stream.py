@@ -22,7 +22,7 @@ HISTORY_S = 60.0
 """Frames this far back can be taken back by ``interrupt``."""
 
 _Moved = tuple[dict[str, np.ndarray], float]
-"""Motion of a frame, and how much she listens in it."""
+"""Motion of a frame, and how much it listens in it."""
 
 _LOST_S = 0.3  # sound of the other side that stays away this long is over
 _VOICE_DELAY = 4  # steps of 20 ms after which voice is told more surely

@@ -9,6 +9,8 @@ import numpy as np
 SPEAKING, LISTENING, IDLE = range(3)
 HOLD_S = (0.6, 1.6)
 """A speaker's pause, and that of the other, that does not end the turn."""
+INTERRUPTED_S = 0.3
+"""The speaker's pause that does, when the other speaks in it."""
 BLEND_S = 0.5
 """In which one state has become the other, all but a twentieth."""
 PHRASE_S, PAUSE_S = 0.8, 0.28
@@ -58,8 +60,8 @@ class Turns:
         own, other = self._silent
         if own == 0.0:
             return SPEAKING
-        if other == 0.0:  # who is spoken to in a pause listens, unless the pause is a short one
-            return SPEAKING if own < min(HOLD_S[SPEAKING], 0.3) else LISTENING
+        if other == 0.0:
+            return SPEAKING if own < INTERRUPTED_S else LISTENING
         if own < HOLD_S[SPEAKING]:
             return SPEAKING
         return LISTENING if other < HOLD_S[LISTENING] else IDLE
