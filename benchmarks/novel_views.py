@@ -1,6 +1,6 @@
 """How an avatar holds up from cameras that never recorded the person, against rendered truth.
 
-python -m benchmarks.novel_views CAPTURE AVATAR [--truth ../shared/captures/ada] [--tracked-poses] [--turn] [-o FOLDER]
+python -m benchmarks.novel_views CAPTURE AVATAR [--truth ../shared/captures/ada] [--fitted-poses] [--turn] [-o FOLDER]
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("avatar", type=Path)
     parser.add_argument("--truth", type=Path, help="path and name of the recording, without _gt.npz")
     parser.add_argument("--every", type=int, default=1, help="take every so many-th held-out frame")
-    parser.add_argument("--tracked-poses", action="store_true", help="the tracker's poses of the held-out frames")
+    parser.add_argument("--fitted-poses", action="store_true", help="refine poses of the held-out frames on their pictures")
     parser.add_argument("--turn", action="store_true", help="let the alignment turn the avatar's world too")
     parser.add_argument("-o", "--output", type=Path, help="folder for novel_views.json and a picture")
     options = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> None:
     metric = Lpips()
     rows: list[list[dict[str, float]]] = [[] for _ in truth.yaw_pitch]
     shown: dict[int, View] = {}
-    for view in novel_views(person, capture, truth, similarity, options.every, fit=not options.tracked_poses):
+    for view in novel_views(person, capture, truth, similarity, options.every, fit=options.fitted_poses):
         rows[view.view].append(view_figures(view, metric))
         shown.setdefault(view.view, view)
 

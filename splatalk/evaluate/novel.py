@@ -165,8 +165,10 @@ def align(capture: Capture, truth: Truth, head_pose: np.ndarray | None = None, t
 
 
 def fit_unturned(source: np.ndarray, target: np.ndarray) -> Similarity:
-    """As ``fit_similarity``, with the identity for the rotation."""
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    """As ``fit_similarity``, with the identity for the rotation, and the scale from what lies across the view: that is
+    what one camera sees, depth it concludes.
+    """
+    a, b = (points[:, :2] - points[:, :2].mean(axis=0) for points in (source, target))
     scale = float((a * b).sum() / (a * a).sum())
     translation = target.mean(axis=0) - scale * source.mean(axis=0)
     left = target - (scale * source + translation)
@@ -197,7 +199,7 @@ def novel_views(
     similarity: Similarity,
     every: int = 1,
     backend: str = "auto",
-    fit: bool = True,
+    fit: bool = False,
 ) -> Iterator[View]:
     """Render every novel view of the truth's held-out frames, on the truth's flat background.
 

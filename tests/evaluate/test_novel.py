@@ -150,11 +150,13 @@ def test_views_are_rendered_from_the_truths_cameras(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(novel, "from_capture", lambda avatar, capture, frames: frames.tolist())
     monkeypatch.setattr(novel, "with_fitted_poses", lambda avatar, capture, frames, performance: performance[::-1])
     same = novel.Similarity(100.0, np.eye(3), np.zeros(3), 0.0)
-    views = list(novel.novel_views(None, fake_capture(truth), truth, same, fit=False))
+    views = list(novel.novel_views(None, fake_capture(truth), truth, same))
     assert [(v.frame, v.view) for v in views] == [(4, 0), (5, 0), (4, 1), (5, 1)]
-    fitted = list(novel.novel_views(None, fake_capture(truth), truth, same))
+    seen = calls.copy()
+    calls.clear()
+    fitted = list(novel.novel_views(None, fake_capture(truth), truth, same, fit=True))
     assert [v.frame for v in fitted] == [4, 5, 4, 5] and (fitted[0].image == views[1].image).all()
-    calls = calls[:2]
+    assert calls == seen
     assert all(background == "#807f01" for _, background in calls)
     assert all(novel.view_figures(v, None)["psnr_person"] == float("inf") for v in views)
     worse = dataclasses.replace(views[0], image=views[0].image + np.uint8(10))
