@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("avatar", type=Path)
     parser.add_argument("--truth", type=Path, help="path and name of the recording, without _gt.npz")
     parser.add_argument("--every", type=int, default=1, help="take every so many-th held-out frame")
-    parser.add_argument("--fitted-poses", action="store_true", help="refine poses of the held-out frames on their pictures")
+    parser.add_argument("--fitted-poses", action="store_true", help="refine held-out frames' poses on their pictures")
     parser.add_argument("--turn", action="store_true", help="let the alignment turn the avatar's world too")
     parser.add_argument("-o", "--output", type=Path, help="folder for novel_views.json and a picture")
     options = parser.parse_args()
