@@ -250,4 +250,5 @@ def _codec(quality: int) -> tuple[str, dict[str, str]]:
 
 
 def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+    told = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+    return str(told).splitlines()[0][:120]

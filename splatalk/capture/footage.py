@@ -37,8 +37,10 @@ class PictureFolders:
         wanted = [path(i) for i in range(n_frames) for path in (self.frame_path, self.matte_path)]
         missing = [file for file in wanted if not file.is_file()]
         if missing:
-            more = f" and {len(missing) - 1} more files" if len(missing) > 1 else ""
-            raise FormatError(f"{missing[0]}{more} is missing from the capture.", "Make the capture again.")
+            more = f" and {len(missing) - 1} more files are" if len(missing) > 1 else " is"
+            raise FormatError(
+                f"{missing[0]}{more} missing from the capture.", "Make the capture again with `splatalk capture`."
+            )
 
     def frame_path(self, i: int) -> Path:
         return self.folder / "frames" / f"{i:06d}.jpg"
