@@ -19,7 +19,8 @@ import torch
 
 from splatalk import assets
 from splatalk.errors import AssetError, UserError
-from splatalk.speech.audio import SAMPLE_RATE, TARGET_DB, normalise_level
+from splatalk.speech.audio import TARGET_DB
+from splatalk.speech.windowed import STEP, WindowedEncoder
 
 MODELS = ("hubert", "wav2vec2")
 """Names of the encoders: also the ``model_type`` in ``config.json``, and the folder's name among the assets."""
@@ -27,9 +28,8 @@ EXAMPLES = {"hubert": "facebook/hubert-base-ls960", "wav2vec2": "facebook/wav2ve
 VARIABLES = {"hubert": "SPLATALK_HUBERT", "wav2vec2": "SPLATALK_WAV2VEC2"}
 """Environment variables that name a model's folder."""
 
-WINDOW_S, MARGIN_S = 20, 2
-_WINDOW, _MARGIN = WINDOW_S * SAMPLE_RATE, MARGIN_S * SAMPLE_RATE
-_STEP, _REACH = 320, 400  # samples between two features, and those that one is made from
+WINDOW_S = 20
+_REACH = 400  # samples that a feature is made from
 _BEFORE = _REACH // 2  # silence put before the sound, so that feature t is about sample 320 t
 _UNIT = 10.0 ** (-TARGET_DB / 20.0)
 """Gain that gives speech about unit variance, as these models expect: fixed, so that a pause changes nothing."""
@@ -37,10 +37,8 @@ _MAX_CONFIG = 1 << 20
 _MAX_DIM = 4096
 
 
-class PretrainedEncoder:
-    """Last hidden states at 50 Hz; a vector of zeros is silence.
-
-    The network always sees 20 s, silence-padded: the same in enrolment and in use, since it attends in both directions.
+class PretrainedEncoder(WindowedEncoder):
+    """Last hidden states of a network that takes any length, and is always given 20 s.
 
     Args:
         name: one of ``MODELS``.
@@ -50,9 +48,8 @@ class PretrainedEncoder:
         UserError: transformers is not installed. AssetError: no usable model.
     """
 
-    rate = SAMPLE_RATE / _STEP
-
     def __init__(self, name: str, folder: Path | None = None) -> None:
+        super().__init__(WINDOW_S)
         self.name = name
         self.folder = folder or find(name)
         self.dim = _checked_width(name, self.folder)
@@ -80,33 +77,12 @@ class PretrainedEncoder:
             raise AssetError(f"The model in {self.folder} cannot be loaded: {reason}.", _advice(self.name)) from error
         return model.eval().requires_grad_(False)
 
-    @functools.cached_property
-    def silence(self) -> np.ndarray:
-        """(dim,) what the network says about silence."""
-        return self._encode(np.zeros(_WINDOW, np.float32))[50:-50].mean(0)
-
-    def extract(self, samples: np.ndarray) -> np.ndarray:
-        """(S,) float32 at 16 kHz -> (T, dim) float32, T = ceil(S / 320)."""
-        n = -(-len(samples) // _STEP)
-        if n == 0:
-            return np.zeros((0, self.dim), np.float32)
-        loud = normalise_level(samples)
-        out = np.empty((n, self.dim), np.float32)
-        stride, margin = _WINDOW - 2 * _MARGIN, _MARGIN // _STEP
-        for begin in range(0, max(len(samples) - 2 * _MARGIN, 1), stride):
-            window = loud[begin : begin + _WINDOW]
-            features = self._encode(np.pad(window, (0, _WINDOW - len(window))))
-            first = begin // _STEP + (margin if begin else 0)
-            last = min(n, (begin + _WINDOW) // _STEP)
-            out[first:last] = features[first - begin // _STEP : last - begin // _STEP]
-        return out - self.silence
-
     def _encode(self, window: np.ndarray) -> np.ndarray:
         """20 s of samples -> (1000, dim)."""
         padded = np.pad(window * _UNIT, (_BEFORE, _REACH - _BEFORE)).astype(np.float32)
         with torch.no_grad():
             states = self.model(torch.from_numpy(padded)[None]).last_hidden_state[0]
-        return states[: _WINDOW // _STEP].float().numpy()
+        return states[: self.window // STEP].float().numpy()
 
 
 def find(name: str) -> Path:
