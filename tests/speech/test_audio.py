@@ -87,6 +87,8 @@ WAV = _wav_bytes()
 @example(cut=43, edits=[])
 @example(cut=len(WAV), edits=[(24, 0), (25, 0), (26, 0), (27, 0)])
 @example(cut=len(WAV), edits=[(34, 32), (20, 3)])
+@example(cut=len(WAV), edits=[(22, 64)])  # channels
+@example(cut=len(WAV), edits=[(22, 8)])
 def test_damaged_wav_is_sound_or_a_format_error(tmp_path: Path, cut: int, edits: list[tuple[int, int]]) -> None:
     data = bytearray(WAV[:cut])
     for place, value in edits:
