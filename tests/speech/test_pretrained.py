@@ -72,7 +72,7 @@ def test_long_sounds_are_put_together_from_windows(tmp_path: Path, monkeypatch) 
     """With a stand-in for the network that tells the mean of each step, every step comes from its own sound."""
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "hubert", "hidden_size": 1}))
     (tmp_path / "model.safetensors").write_bytes(b"")
-    monkeypatch.setattr(pretrained, "normalise_level", lambda samples: samples)
+    monkeypatch.setattr(windowed, "normalise_level", lambda samples: samples)
     monkeypatch.setattr(PretrainedEncoder, "_encode", lambda _, window: window.reshape(-1, 320).mean(1, keepdims=True))
     sound = np.repeat(np.arange(3000, dtype=np.float32), 320)[:-100]  # a minute
     np.testing.assert_allclose(PretrainedEncoder("hubert", tmp_path).extract(sound)[:-1, 0], np.arange(2999))
