@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from splatalk.errors import AssetError
-from splatalk.speech import features, pretrained, read_audio
+from splatalk.speech import features, pretrained, read_audio, windowed
 from splatalk.speech.features import exact_name, feature_groups, speech_windows
 from splatalk.speech.pretrained import MODELS, VARIABLES, PretrainedEncoder
 from tests.conftest import SAMPLE_SPEECH
