@@ -96,6 +96,7 @@ class Tracks:
             with np.load(path, allow_pickle=False) as data:
                 arrays = {name: data[name] for name in (*_SHAPES, "reference_frame")}
                 reason = data["reason"] if "reason" in data else np.zeros(0, np.uint8)  # version 1 did not say
+        # All that numpy and zipfile raise on damage; NotImplementedError is an unknown compression.
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, MemoryError,
                 NotImplementedError, SyntaxError, TypeError, RuntimeError, zlib.error) as error:  # fmt: skip
             raise FormatError(f"The tracks in {path} cannot be read ({_brief(error)}).", _HINT) from error

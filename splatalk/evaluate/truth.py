@@ -85,6 +85,7 @@ def _of_arrays(path: Path) -> Truth:
             raise ValueError("opening or frame rate impossible")
         if points is not None and (points.shape != (n, 68, 3) or not np.isfinite(points).all()):
             raise ValueError("landmarks impossible")
+    # All that numpy and zipfile raise on damage; NotImplementedError is an unknown compression.
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError,
             SyntaxError, RuntimeError, zlib.error) as error:  # fmt: skip
         raise FormatError(f"The truth in {path} cannot be read ({type(error).__name__}: {error}).", _HINT) from error
