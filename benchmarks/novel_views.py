@@ -1,6 +1,6 @@
 """How an avatar holds up from cameras that never recorded the person, against rendered truth.
 
-python -m benchmarks.novel_views CAPTURE AVATAR [--truth ../shared/captures/ada] [--fitted-poses] [--turn] [-o FOLDER]
+python -m benchmarks.novel_views CAPTURE AVATAR [--truth ../shared/captures/ada] [--fitted-poses] [-o FOLDER]
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, help="path and name of the recording, without _gt.npz")
     parser.add_argument("--every", type=int, default=1, help="take every so many-th held-out frame")
     parser.add_argument("--fitted-poses", action="store_true", help="refine held-out frames' poses on their pictures")
-    parser.add_argument("--turn", action="store_true", help="let the alignment turn the avatar's world too")
     parser.add_argument("-o", "--output", type=Path, help="folder for novel_views.json and a picture")
     options = parser.parse_args()
 
     truth_name = options.truth or shared_recordings() / "ada"
     capture, person = Capture.load(options.capture), avatars.load(options.avatar)
     truth = Truth.load(Path(f"{truth_name}_gt.npz"), Path(f"{truth_name}_novel.zip"))
-    similarity = align(capture, truth, person.manner["head_pose"], turn=options.turn)
+    similarity = align(capture, truth, person.manner["head_pose"])
     metric = Lpips()
     rows: list[list[dict[str, float]]] = [[] for _ in truth.yaw_pitch]
     shown: dict[int, View] = {}
@@ -46,6 +45,7 @@ def main() -> None:
     result = {
         "residual_mm": similarity.residual * 10,
         "scale_cm_per_unit": similarity.scale,
+        "turn_degrees": similarity.turn_degrees,
         "frames": len(rows[0]),
         "views": [
             {"yaw": int(yaw), "pitch": int(pitch)} | {key: _mean(rows[k], key) for key in rows[k][0]}
@@ -54,7 +54,8 @@ def main() -> None:
         "machine": machine_facts(person.n_gaussians, "auto"),
     }
     print(
-        f"alignment residual {similarity.residual * 10:.2f} mm over the training frames, {len(rows[0])} frames a view"
+        f"alignment residual {similarity.residual * 10:.2f} mm over the training frames, worlds turned by "
+        f"{similarity.turn_degrees:.2f} degrees, {len(rows[0])} frames a view"
     )
     print(f"{'yaw':>5} {'pitch':>5} {'person dB':>10} {'head dB':>9} {'LPIPS':>8}")
     for row in result["views"]:

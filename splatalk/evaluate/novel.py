@@ -14,10 +14,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy import optimize
 
 from splatalk import progress
 from splatalk.avatar.model import Avatar
 from splatalk.capture.dataset import Capture
+from splatalk.capture.geometry import rotation_from_vector, vector_from_rotation
 from splatalk.drive.fit_poses import with_fitted_poses
 from splatalk.drive.from_capture import from_capture
 from splatalk.drive.play import play
@@ -48,6 +50,11 @@ class Similarity:
     translation: np.ndarray
     residual: float
 
+    @property
+    def turn_degrees(self) -> float:
+        """How far the worlds are turned against each other."""
+        return float(np.degrees(np.linalg.norm(vector_from_rotation(self.rotation))))
+
     def camera(self, camera: Camera) -> Camera:
         """A camera of the target's world as one of the source's; both see the same picture."""
         r, t = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
@@ -55,22 +62,6 @@ class Similarity:
         out[:3, :3] = r @ self.rotation
         out[:3, 3] = (r @ self.translation + t) / self.scale
         return dataclasses.replace(camera, world_to_camera=out)
-
-
-def fit_similarity(source: np.ndarray, target: np.ndarray) -> Similarity:
-    """The similarity with the least squared distance between points (Umeyama 1991, eq. 40 to 43).
-
-    Args:
-        source, target: (N, 3) corresponding points.
-    """
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    u, d, vt = np.linalg.svd(b.T @ a / len(a))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
-    rotation = (u * sign) @ vt
-    scale = float((d * sign).sum() / a.var(axis=0).sum())
-    translation = target.mean(axis=0) - scale * rotation @ source.mean(axis=0)
-    left = target - (scale * source @ rotation.T + translation)
-    return Similarity(scale, rotation, translation, float(np.sqrt((left**2).sum(axis=1).mean())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,17 +131,19 @@ class Truth:
         return image, mask
 
 
-def align(capture: Capture, truth: Truth, head_pose: np.ndarray | None = None, turn: bool = False) -> Similarity:
-    """From the avatar's world to the truth's: face points carried by both head poses over all training frames.
+def align(capture: Capture, truth: Truth, head_pose: np.ndarray | None = None) -> Similarity:
+    """From the avatar's world to the truth's, by head poses and the faces that they carry over all training frames.
 
-    Both worlds are the recording camera's own, so neither is turned against the other and the rotation is the identity
-    unless ``turn``; set free, it follows the tracked face's errors of relief and swings the cameras around the head.
-    Scale and translation make up for the focal length and the size of the face, which one camera cannot tell.
-    The tracked face gives the scale, which head poses alone hardly tell: a head turns more than it travels.
+    The two head frames differ by a motion that is constant but unknown, so the rotation between the worlds is what
+    explains all turns of the head at once (``fit_rotation``). The tracked face gives the scale, which head poses hardly
+    tell: a head turns more than it travels. It is taken across the view: that is what one camera sees, depth it
+    concludes.
 
     Args:
         head_pose: (N, 4, 4) of the training frames, as training refined them; the tracker's without.
-        turn: whether the rotation is fitted too.
+
+    Raises:
+        UserError: the recordings share fewer than three frames.
     """
     frames = capture.train_frames()
     known = frames < len(truth.head_pose)
@@ -159,20 +152,42 @@ def align(capture: Capture, truth: Truth, head_pose: np.ndarray | None = None, t
     poses = (capture.tracks.head_pose[frames] if head_pose is None else head_pose.astype(np.float64))[known]
     frames = frames[known]
     ours, theirs = np.array(CORRESPONDING).T[::-1]
-    tracked = _carried(poses, capture.tracks.landmarks_head[frames][:, ours])
     true = _carried(truth.head_pose[frames], truth.landmarks[frames][:, theirs])
-    return fit_similarity(tracked, true) if turn else fit_unturned(tracked, true)
+    rotation = fit_rotation(poses[:, :3, :3], truth.head_pose[frames, :3, :3])
+    tracked = _carried(poses, capture.tracks.landmarks_head[frames][:, ours])
+    return fit_turned(tracked, true, rotation)
 
 
-def fit_unturned(source: np.ndarray, target: np.ndarray) -> Similarity:
-    """As ``fit_similarity``, with the identity for the rotation, and the scale from what lies across the view: that is
-    what one camera sees, depth it concludes.
+def fit_rotation(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(3, 3) rotation A of target_i = A source_i B over all i, with B constant and of no interest: hand-eye
+    calibration (Park and Martin 1994), solved for both by least squares.
+
+    Args:
+        source, target: (N, 3, 3) rotations of one body, whose frame each world chose for itself.
     """
+    some = np.unique(np.linspace(0, len(source) - 1, 400).round().astype(int))
+    source, target = source[some], target[some]
+
+    def left(x: np.ndarray) -> np.ndarray:
+        a, b = rotation_from_vector(x.reshape(2, 3))
+        return np.asarray((a @ source @ (b @ around) - target).ravel())
+
+    around = source[0].T @ target[0]
+    return rotation_from_vector(optimize.least_squares(left, np.zeros(6)).x[:3])
+
+
+def fit_turned(source: np.ndarray, target: np.ndarray, rotation: np.ndarray) -> Similarity:
+    """The similarity of a known rotation, with the scale from what lies across the target's z axis.
+
+    Args:
+        source, target: (N, 3) corresponding points.
+    """
+    source = source @ rotation.T
     a, b = (points[:, :2] - points[:, :2].mean(axis=0) for points in (source, target))
     scale = float((a * b).sum() / (a * a).sum())
     translation = target.mean(axis=0) - scale * source.mean(axis=0)
     left = target - (scale * source + translation)
-    return Similarity(scale, np.eye(3), translation, float(np.sqrt((left**2).sum(axis=1).mean())))
+    return Similarity(scale, rotation, translation, float(np.sqrt((left**2).sum(axis=1).mean())))
 
 
 def _carried(poses: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splatalk.capture.geometry import rotation_from_vector
 from splatalk.errors import FormatError, UserError
 from splatalk.evaluate import novel
 from splatalk.render.camera import Camera
+
+TURNED = rotation_from_vector(np.array([0.1, -0.4, 0.2]))
 
 
 def rotation(seed: int) -> np.ndarray:
@@ -32,31 +35,44 @@ def project(camera: Camera, points: np.ndarray) -> np.ndarray:
 def test_a_similarity_is_recovered(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     source, r, t = rng.normal(size=(12, 3)), rotation(seed), rng.normal(size=3) * 50
-    found = novel.fit_similarity(source, scale * source @ r.T + t)
+    found = novel.fit_turned(source, scale * source @ r.T + t, r)
     assert found.scale == pytest.approx(scale)
-    np.testing.assert_allclose(found.rotation, r, atol=1e-6)
     np.testing.assert_allclose(found.translation, t, atol=1e-6 * max(scale, 50))
     assert found.residual < 1e-6 * scale
 
 
-def test_a_mirror_image_is_not_a_rotation() -> None:
+def test_what_lies_along_the_view_does_not_change_the_scale() -> None:
     source = np.random.default_rng(0).normal(size=(20, 3))
-    found = novel.fit_similarity(source, source * (1, 1, -1))
-    assert np.linalg.det(found.rotation) == pytest.approx(1)
+    found = novel.fit_turned(source, 3 * source * (1, 1, 1.5), np.eye(3))
+    assert found.scale == pytest.approx(3)
     assert found.residual > 0.1
 
 
 def test_noise_is_the_residual() -> None:
     rng = np.random.default_rng(0)
     source = rng.normal(size=(5000, 3))
-    found = novel.fit_similarity(source, 3 * source + rng.normal(0, 0.01, source.shape))
+    found = novel.fit_turned(source, 3 * source + rng.normal(0, 0.01, source.shape), np.eye(3))
     assert found.residual == pytest.approx(0.01 * 3**0.5, rel=0.05)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_the_rotation_between_worlds_needs_no_common_head_frame(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    heads = rotation_from_vector(rng.normal(0, 0.15, (60, 3)))
+    world, frame = rotation_from_vector(rng.normal(0, 0.3, 3)), rotation(seed)
+    np.testing.assert_allclose(novel.fit_rotation(heads, world @ heads @ frame), world, atol=1e-5)
+
+
+def test_the_rotation_of_a_head_that_never_turns_stays_small() -> None:
+    heads = np.tile(np.eye(3), (9, 1, 1))
+    np.testing.assert_allclose(novel.fit_rotation(heads, heads @ rotation(1)), np.eye(3), atol=1e-6)
 
 
 def test_both_cameras_see_the_same_picture() -> None:
     rng = np.random.default_rng(1)
     points = rng.normal(size=(30, 3)) * 0.1 + (0, 0, 1)
-    s = novel.fit_similarity(points, 100 * points @ rotation(4).T + (3, -2, 9))
+    s = novel.fit_turned(points, 100 * points @ rotation(4).T + (3, -2, 9), rotation(4))
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation(7), (1, 2, 300)
     camera = Camera(512, 512, 900, 910, 250, 260, pose)
@@ -69,6 +85,7 @@ def test_both_cameras_see_the_same_picture() -> None:
 def write_truth(folder: Path, **changed: object) -> tuple[Path, Path]:
     n = 6
     poses = np.tile(np.eye(4), (n, 1, 1))
+    poses[:, :3, :3] = rotation_from_vector(np.random.default_rng(2).normal(0, 0.2, (n, 3)))
     poses[:, :3, 3] = np.random.default_rng(0).normal((0, 0, 100), size=(n, 3))
     facts = {
         "K": np.array([[900.0, 0, 256], [0, 900, 256], [0, 0, 1]]),
@@ -101,7 +118,7 @@ def fake_capture(truth: novel.Truth) -> types.SimpleNamespace:
     poses = truth.head_pose.copy()
     poses[:, :3, 3] /= 100
     move = np.eye(4)
-    move[:3, :3], move[:3, 3] = rotation(3), (0.2, 0.1, 0)
+    move[:3, :3], move[:3, 3] = TURNED, (0.2, 0.1, 0)
     return types.SimpleNamespace(
         path=Path("a.capture"),
         tracks=types.SimpleNamespace(head_pose=move @ poses, landmarks_head=landmarks),
@@ -115,9 +132,9 @@ def test_truth_and_alignment(tmp_path: Path) -> None:
     assert (truth.camera.width, truth.camera.fx, truth.camera.cx) == (512, 900, 256)
     image, mask = truth.pictures(5, 1)
     assert image[0, 0].tolist() == [30, 20, 50] and int(mask[0, 0]) == 2  # written as BGR
-    found = novel.align(fake_capture(truth), truth, turn=True)
+    found = novel.align(fake_capture(truth), truth)
     assert found.scale == pytest.approx(100)
-    np.testing.assert_allclose(found.rotation, rotation(3).T, atol=1e-6)
+    np.testing.assert_allclose(found.rotation, TURNED.T, atol=1e-6)
     assert found.residual < 1e-6
 
 
@@ -129,9 +146,8 @@ def test_the_camera_is_not_turned_by_a_face_of_another_relief(tmp_path: Path) ->
     lean = np.eye(3)
     lean[2, 1] = 0.2  # the lower a point, the farther
     capture.tracks.landmarks_head = capture.tracks.landmarks_head @ lean.T
-    straight, turned = (novel.align(capture, truth, turn=turn) for turn in (False, True))
-    np.testing.assert_array_equal(straight.rotation, np.eye(3))
-    assert np.degrees(np.arccos((np.trace(turned.rotation) - 1) / 2)) > 2
+    straight = novel.align(capture, truth)
+    assert straight.turn_degrees < 1e-3
     refined = capture.tracks.head_pose[:4].copy()
     refined[:, 2, 3] += 0.05
     moved = novel.align(capture, truth, refined)
