@@ -22,6 +22,7 @@ STYLES = {"calm": 0.5, "natural": 1.0, "lively": 1.5}
 """Name → how far head and brows go from rest, as a multiple of the recorded."""
 _LEVER = np.tile([0.12] * 3 + [1.0] * 3, 2)  # metres that the face moves by a radian of turning, by a metre of shift
 _LEAST_S = 4.0  # a shorter recording is walked to and fro
+_POSE = 12  # columns of motion before the 52
 _BLINK = slice(8, 10)  # eyeBlinkLeft and eyeBlinkRight among the 52
 
 
@@ -62,9 +63,11 @@ class MannerWalk:
             self._row = int(self._rng.choice(np.flatnonzero(self._starts)))
         self._step = 1
         self._stay = self._draw_stay()
-        self._gap = np.zeros(self._motion.shape[1])
+        self._gap, self._faster = np.zeros(self._motion.shape[1]), np.zeros(_POSE)
+        self._last: np.ndarray | None = None
+        self._speed = np.zeros(_POSE)
         self._since, self._fade = 0, FADE_S * fps
-        steps = np.abs(np.diff(self._motion[:, :12] * _LEVER, axis=0)).sum(1)
+        steps = np.abs(np.diff(self._motion[:, :_POSE] * _LEVER, axis=0)).sum(1)
         self._fastest = max(float(steps.max(initial=0.0)), 1e-5)
 
     def take(self, n: int) -> dict[str, np.ndarray]:
@@ -82,7 +85,12 @@ class MannerWalk:
 
     def _next(self) -> np.ndarray:
         """(68,) the next row of motion."""
-        now = self._motion[self._row] + (1.0 - _smooth(self._since / self._fade)) * self._gap
+        part = min(self._since / self._fade, 1.0)
+        now = self._motion[self._row] + (1.0 - _smooth(part)) * self._gap
+        now[:_POSE] += part * (1.0 - part) ** 2 * self._fade * self._faster
+        if self._last is not None:
+            self._speed = now[:_POSE] - self._last
+        self._last = now[:_POSE].copy()
         self._advance(now)
         return np.asarray(now)
 
@@ -109,9 +117,12 @@ class MannerWalk:
         best = best[np.isfinite(cost[best])]
         self._row = int(self._rng.choice(best if len(best) else np.flatnonzero(self._starts)))
         self._gap = now - self._motion[self._row]
-        self._gap[12:][_BLINK] = 0.0  # lids fade as they are: half a blink must not linger
+        self._gap[:_POSE] += self._speed  # the head goes on as it went, and takes on the new speed with the new place
+        following = self._motion[min(self._row + 1, len(self._motion) - 1)]
+        self._faster = self._speed - (following - self._motion[self._row])[:_POSE]
+        self._gap[_POSE:][_BLINK] = 0.0  # lids fade as they are: half a blink must not linger
         # A piece that fits badly is entered slowly: never faster than the person moves.
-        self._fade = max(FADE_S * self._fps, 1.5 * np.abs(self._gap[:12] * _LEVER).sum() / self._fastest)
+        self._fade = max(FADE_S * self._fps, 1.5 * np.abs(self._gap[:_POSE] * _LEVER).sum() / self._fastest)
         self._since = 0
         self._stay = max(self._draw_stay(), round(self._fade))
 

@@ -40,6 +40,13 @@ def test_motion_is_as_smooth_as_recorded(recorded, seed):
     assert steps.max(initial=0.0) <= 2.5 * original.max(initial=0.0) + 1e-9
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_no_piece_begins_with_a_stop(seed):
+    moved = np.diff(walk(500, seed).take(1500)["head_pose"][:, :3].reshape(1500, -1), axis=0)
+    fastest, jerk = np.abs(moved).max(0), np.abs(np.diff(moved, axis=0)).max(0)
+    assert (jerk <= 0.4 * fastest + 1e-9).all()
+
+
 def test_it_does_not_loop():
     turned = walk(500).take(3000)["head_pose"][:, 0, 2]
     for period in range(100, 1500):
