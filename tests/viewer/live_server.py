@@ -1,4 +1,5 @@
-"""The made-up person behind a real server: the mouth is as wide as the sound is loud, a brow is a slider's value."""
+"""The made-up person behind a real server: the mouth is as wide as the sound is loud, a brow is a slider's value, the
+head tilts while somebody talks to it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from splatalk.serve.run import Server
 from splatalk.serve.site import LiveSite, application, page
 from splatalk.serve.sounds import decode
 from splatalk.speech import SAMPLE_RATE
-from tests.serve.puppets import Ear
+from tests.serve.puppets import Ear, controls
 from tests.viewer.browser import Opened
 from tests.viewer.performer import FPS, performer
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 BROW = 3
 """The coefficient that the slider of browInnerUp sets."""
 MOUTH = 0
+TILT_RAD = 0.1
+"""Of the head while it listens."""
+_NEWEST = SAMPLE_RATE // 4
 
 
 class Person:
@@ -48,7 +52,7 @@ class Person:
         coefficients = np.zeros(self.compact.n_coefficients, np.float32)
         coefficients[MOUTH] = controls.mouth[0] * knobs.adjust.lip_scale
         coefficients[BROW] = knobs.adjust.expression.get("browInnerUp", 0.0)
-        poses = pack(np.stack((self.compact.rest_head, self.compact.rest_torso)))
+        poses = pack(np.stack((self.compact.rest_head @ controls.head_pose, self.compact.rest_torso)))
         return np.concatenate((coefficients, poses.ravel()))
 
 
@@ -57,6 +61,17 @@ class LoudEar(Ear):
 
     def feed(self, samples: np.ndarray) -> list[Controls]:
         return super().feed(np.abs(samples))
+
+    def overhear(self, samples: np.ndarray) -> None:
+        super().overhear(np.abs(samples))
+
+    def idle(self) -> Controls:
+        loud = self.overheard[-_NEWEST:].mean() > 0.04 if len(self.overheard) else False
+        return controls(0.0, TILT_RAD if loud else 0.0)
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self.overheard = self.overheard[:0]
 
 
 class Studio:

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from splatalk.export.sound import Sound
+from splatalk.export.wav import wav_bytes
+from splatalk.speech import read_audio
+from tests.conftest import SAMPLE_SPEECH
 from tests.viewer.browser import FLAGS, Opened, chromium
-from tests.viewer.live_server import BROW, MOUTH, live_server, visited
+from tests.viewer.live_server import BROW, MOUTH, TILT_RAD, live_server, visited
 
 COEFFICIENT = "window.splatalk.player.frame.coefficients[{}]"
 
@@ -122,9 +126,10 @@ def test_all_curves_can_be_searched(live):
 
 @pytest.fixture(scope="module")
 def hearing_browser(browser, tmp_path_factory):
-    """A browser whose microphone hears a tone."""
-    path = tmp_path_factory.mktemp("microphone") / "tone.wav"
-    path.write_bytes(tone(10.0))
+    """A browser whose microphone hears somebody speak; a tone would soon be suppressed as noise."""
+    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    samples = read_audio(SAMPLE_SPEECH)
+    path.write_bytes(wav_bytes(Sound.mono(samples * np.float32(0.9 / np.abs(samples).max()))))
     fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
     flags = [*FLAGS, *fake, f"--use-file-for-fake-audio-capture={path}"]
     running = browser.browser_type.launch(executable_path=chromium(), args=flags)
@@ -138,7 +143,7 @@ def test_the_mouth_follows_the_microphone_and_the_delay_is_shown(hearing_browser
         live.until("document.querySelector('.talk') !== null", "the panel")
         live.page.locator(".stage").focus()
         live.page.keyboard.down("t")
-        live.until(f"{coefficient(MOUTH)} > 0.2", "an open mouth")
+        live.until(f"{coefficient(MOUTH)} > 0.08", "an open mouth")
         assert state(live) == "Listening"
         live.until(
             "/Delay \\d+ ms, 99 % within \\d+ ms; \\d+ ms of it/.test(document.querySelector('.drawer').innerText)"
@@ -146,6 +151,25 @@ def test_the_mouth_follows_the_microphone_and_the_delay_is_shown(hearing_browser
         live.page.keyboard.up("t")
         live.until(f"{coefficient(MOUTH)} < 0.01", "silence")
         live.until("document.querySelector('.doing').textContent === ''", "idling")
+
+
+def test_it_listens_to_the_microphone_without_repeating_it(hearing_browser, player_bundle):
+    server = live_server(player_bundle)
+    tilt = "2 * Math.asin(splatalk.player.frame.head[3])"
+    with server.beside(), visited(hearing_browser, server.url) as live:
+        live.until("document.querySelector('.talk') !== null", "the panel")
+        live.page.get_by_label("It listens to me").check()
+        live.page.keyboard.down("t")
+        live.until(f"{tilt} > {0.9 * TILT_RAD}", "a tilted head")
+        assert state(live) == "Listening to you"
+        assert live.page.evaluate(coefficient(MOUTH)) == 0
+        live.page.keyboard.up("t")
+        live.until(f"Math.abs({tilt}) < 0.01", "rest")
+        assert state(live) == ""
+        live.page.get_by_label("It listens to me").uncheck()
+        live.page.keyboard.down("t")
+        live.until(f"{coefficient(MOUTH)} > 0.08", "an open mouth, now that it repeats")
+        live.page.keyboard.up("t")
 
 
 def test_a_lost_server_is_told_and_found_again(browser, player_bundle):
