@@ -92,7 +92,7 @@ def speak_live(
     )  # fmt: skip
     if stream.stand_in:
         progress.note("This avatar was made before live driving: its mouth will be less exact. Train it again.")
-    delays, heard = Delays(), HeardSound()
+    delays, heard = Delays(), HeardSound(kept=output is not None)
     with _until_stopped() as stopped:
         sound = _sound(live, stopped)
         pictures = show(

@@ -10,7 +10,7 @@ import numpy as np
 
 from splatalk.avatar.controls import Controls
 from splatalk.drive.from_audio import still
-from splatalk.drive.memory import give_back
+from splatalk.drive.memory import give_back, settle
 from splatalk.drive.play import background_image, drawing
 from splatalk.drive.stream import Stream
 from splatalk.render.camera import Camera
@@ -45,14 +45,21 @@ class Delays:
 
 
 class HeardSound:
-    """What was heard so far, as the sound of a film: grows while the film is written."""
+    """What was heard so far, as the sound of a film: grows while the film is written.
+
+    Args:
+        kept: whether the sound is, or only its length: nothing grows then.
+    """
 
     rate = SAMPLE_RATE
 
-    def __init__(self) -> None:
-        self._buffer, self._n = np.zeros(SAMPLE_RATE * 60, np.float32), 0
+    def __init__(self, kept: bool = True) -> None:
+        self._buffer, self._n, self._kept = np.zeros(SAMPLE_RATE * 60 if kept else 0, np.float32), 0, kept
 
     def add(self, samples: np.ndarray) -> None:
+        if not self._kept:
+            self._n += len(samples)
+            return
         while self._n + len(samples) > len(self._buffer):
             self._buffer = np.concatenate((self._buffer, np.zeros_like(self._buffer)))
         self._buffer[self._n : self._n + len(samples)] = samples
@@ -95,6 +102,7 @@ def show(
         camera = camera.resized(*size)
     drawn = drawing(stream.avatar, camera, background_image(stream.avatar, background, camera), backend)
     drawn(Controls(**{name: rows[0] for name, rows in still(stream.avatar, 1).items()}))  # the first is then no slower
+    settle()
     for samples in _with_end(sound):
         began = time.perf_counter()
         if samples is not None and heard is not None:
