@@ -1,8 +1,9 @@
 """A Capture on disk: normalised frames, mattes, plate, sound, camera and tracks in one folder.
 
 Layout: ``capture.json``, ``frames.mp4``, ``mattes.mp4``, ``plate.png``, ``audio.wav``, ``tracks.npz`` and the quality
-report. Version 1 held ``frames/000000.jpg`` and ``mattes/000000.png`` and is read too. Reading treats everything as
-data from strangers: sizes are checked and nothing is executed.
+report. ``capture.json`` holds the others' checksums, so that damage is told when a capture is opened. Earlier versions
+are read too: 2 had no checksums and plain numbers in its tracks, 1 ``frames/000000.jpg`` and ``mattes/000000.png``.
+Reading treats everything as data from strangers: sizes are checked and nothing is executed.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import numpy as np
 from splatalk.avatar.face_mesh import N_LANDMARKS
 from splatalk.capture import pictures, reasons
 from splatalk.capture.footage import Films, Footage, PictureFolders
+from splatalk.capture.packing import pack, unpack
 from splatalk.capture.regions import mouth_region
 from splatalk.errors import FormatError
 from splatalk.render.camera import Camera
 
-VERSION = 2
+VERSION = 3
 _HINT = "Make the capture again with `splatalk capture`."
 _MAX_FRAMES, _MAX_SIDE = 200_000, 8192
 _SHAPES: dict[str, tuple[object, ...]] = {
@@ -39,6 +41,10 @@ _SHAPES: dict[str, tuple[object, ...]] = {
     "valid": ("N",),
     "face_box": ("N", 4),
 }
+_STEPS = {"landmarks": 2.0**-7, "landmarks_head": 2.0**-17, "blendshapes": 2.0**-14}
+"""To which these are rounded and packed, far below their noise: 1/128 pixel, 8 micrometres."""
+CHECKED = ("frames.mp4", "mattes.mp4", "audio.wav", "plate.png")
+"""Files with a checksum in ``capture.json``; the tracks have their own."""
 
 
 @dataclasses.dataclass
@@ -76,12 +82,10 @@ class Tracks:
             self.reason = np.where(self.valid, reasons.USED, reasons.UNKNOWN).astype(np.uint8)
 
     def save(self, path: Path) -> None:
-        """Write ``tracks.npz``: float32, valid as bool."""
+        """Write ``tracks.npz``: float32 or packed, valid as bool."""
         arrays: dict[str, Any] = {name: getattr(self, name).astype(np.float32) for name in _SHAPES}
         arrays["valid"], arrays["reason"] = self.valid.astype(bool), self.reason.astype(np.uint8)
-        # Whole steps far below the noise (1/128 pixel, 8 micrometres) pack to two thirds.
-        arrays["landmarks"] = (np.round(self.landmarks * 2.0**7) / 2.0**7).astype(np.float32)
-        arrays["landmarks_head"] = (np.round(self.landmarks_head * 2.0**17) / 2.0**17).astype(np.float32)
+        arrays |= {name: pack(getattr(self, name), step) for name, step in _STEPS.items()}
         arrays["reference_frame"] = np.array(self.reference_frame)
         np.savez_compressed(path, **arrays)
 
@@ -95,6 +99,9 @@ class Tracks:
         try:
             with np.load(path, allow_pickle=False) as data:
                 arrays = {name: data[name] for name in (*_SHAPES, "reference_frame")}
+                for name, step in _STEPS.items():
+                    if arrays[name].dtype == np.uint8:  # numbers are plain before version 3
+                        arrays[name] = unpack(arrays[name], step)
                 reason = data["reason"] if "reason" in data else np.zeros(0, np.uint8)  # version 1 did not say
         # All that numpy and zipfile raise on damage; NotImplementedError is an unknown compression.
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, MemoryError,
@@ -185,6 +192,8 @@ class Capture:
             footage = Films(path, meta["n_frames"], size, float(meta["fps"]))
         capture = cls(path, meta, camera, tracks, footage)
         capture._check_files()
+        if meta["version"] >= 3:
+            _check_sums(path, meta.get("checksums"))
         return capture
 
     def frame(self, i: int) -> np.ndarray:
@@ -242,6 +251,35 @@ class Capture:
         expected = round(self.n_frames / self.fps * 16000)
         if abs(len(self.audio) - expected) > 16000 // 25:
             raise FormatError(f"{self.path / 'audio.wav'} is {len(self.audio)} samples long, not {expected}.", _HINT)
+
+
+def checksums(folder: Path) -> dict[str, int]:
+    """CRC-32 of the files of a capture that ``capture.json`` vouches for.
+
+    Raises:
+        OSError: one is missing or cannot be read.
+    """
+    found = {}
+    for name in CHECKED:
+        with (folder / name).open("rb") as file:
+            value = 0
+            while block := file.read(1 << 20):
+                value = zlib.crc32(block, value)
+        found[name] = value
+    return found
+
+
+def _check_sums(folder: Path, told: object) -> None:
+    """Half a tenth of a second a minute of recording, and the only thing that notices a hole inside a film."""
+    if not isinstance(told, dict):
+        raise FormatError(f"{folder / 'capture.json'} lacks the checksums of the other files.", _HINT)
+    try:
+        found = checksums(folder)
+    except OSError as error:
+        raise FormatError(f"A file of {folder} cannot be read ({_brief(error)}).", _HINT) from error
+    for name, value in found.items():
+        if told.get(name) != value:
+            raise FormatError(f"{folder / name} is damaged: it is not what was written.", _HINT)
 
 
 def write_wave(path: Path, samples: np.ndarray) -> None:

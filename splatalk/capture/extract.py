@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import os
 import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 
 from splatalk.capture import matte as mattes
+from splatalk.capture import workers
 from splatalk.capture.decode import VideoFacts, read_frames
 from splatalk.capture.faces import Face, FaceFinder
 from splatalk.capture.framing import Framing
@@ -103,7 +103,7 @@ def extract(facts: VideoFacts, framing: Framing, fps: float, folder: Path, step:
     for rows in done:
         step(len(rows))
     if not done or len(done[-1]) == BATCH:
-        with Pool(os.cpu_count() or 1) as pool, explained(folder):
+        with workers.one_thread_a_call(), Pool(workers.count()) as pool, explained(folder):
             frames = read_frames(facts, framing.crop, fps=fps, start=len(done) * BATCH)
             seen = _looked_at(pool, frames, framing)
             carried = [_Seen(rgb, *pool.measure(rgb, framing)) for rgb in parts.last_frames(len(done))]

@@ -77,7 +77,7 @@ class Films:
 
     def __init__(self, folder: Path, n_frames: int, size: tuple[int, int], fps: float) -> None:
         self.frames = Film(folder / "frames.mp4", n_frames, size, fps)
-        self.mattes = Film(folder / "mattes.mp4", n_frames, size, fps)
+        self.mattes = Film(folder / "mattes.mp4", n_frames, size, fps, gray=True)
 
     def frame(self, i: int) -> np.ndarray:
         """See ``Footage``."""

@@ -12,6 +12,7 @@ from splatalk import assets
 from splatalk.capture.mediapipe_tasks import open_quietly, to_image
 
 _NET_SIZE = 256
+_COARSER = 4  # times, than the picture, at which the guided filter is solved
 
 
 class Segmenter:
@@ -76,12 +77,14 @@ def refine(rgb: np.ndarray, coarse: np.ndarray, *, radius: float = 0.016, epsilo
         (H, W) float32 0..1, sharp where the picture has an edge.
     """
     height, width = rgb.shape[:2]
-    half = (max(width // 2, 1), max(height // 2, 1))
-    window = 2 * max(round(radius * max(half)), 1) + 1
-    guide = cv2.split(cv2.resize(rgb, half, interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(1 / 255))
-    mask = np.clip(cv2.resize(coarse, half, interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    small = (max(width // _COARSER, 1), max(height // _COARSER, 1))
+    window = 2 * max(round(radius * max(small)), 1) + 1
+    guide = cv2.split(cv2.resize(rgb, small, interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(1 / 255))
+    smaller = max(small) < max(coarse.shape)
+    mask = cv2.resize(coarse, small, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    mask = np.clip(mask, 0.0, 1.0)
     *slopes, offset = _local_linear(guide, mask, window, np.float32(epsilon))
-    # The coefficients are smooth, so half of the resolution is enough for them (He and Sun 2015).
+    # The coefficients are smooth, so a quarter of the resolution is enough for them (He and Sun 2015).
     alpha = cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR)
     for slope, channel in zip(slopes, cv2.split(rgb)):
         fine = cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -6,6 +6,7 @@ was interrupted goes on from that folder when the video and the options are the 
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from splatalk.capture import fitness, pictures, plate, quality, reasons, report_page, torso
-from splatalk.capture.dataset import VERSION, Capture, write_wave
+from splatalk.capture.dataset import VERSION, Capture, checksums, write_wave
 from splatalk.capture.decode import VideoFacts, probe
 from splatalk.capture.extract import extract
 from splatalk.capture.faces import FaceFinder
@@ -25,7 +26,7 @@ from splatalk.capture.framing import Framing, look
 from splatalk.capture.measurements import Measurements
 from splatalk.capture.parts import BATCH
 from splatalk.capture.preview import write_preview
-from splatalk.capture.sound import in_time, read_sound, require_sound
+from splatalk.capture.sound import in_time, listen, read_sound, require_sound
 from splatalk.capture.tracks import Solved, assemble
 from splatalk.errors import CaptureError, UserError
 from splatalk.files import explained
@@ -36,7 +37,7 @@ FPS = 25.0
 SHORTEST_S = 2.0
 _PLATE_FRAMES = 48
 _FEWEST_VALID = 0.5
-WORK_VERSION = 3
+WORK_VERSION = 4
 """Changes when unfinished work of an earlier program must not be continued."""
 
 
@@ -125,14 +126,15 @@ def _finish(
     rows = dataclasses.replace(rows, found=~np.isin(np.arange(len(rows)), list(left_out)))
     note("Solving head pose, face and camera together")
     footage = Films(folder, len(rows), (height, width), FPS)
-    solved = assemble(rows, width, height, FPS, options.focal, footage.gray)
-    tracks = solved.tracks
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:  # solving keeps one core busy
+        background_made, features_made = beside.submit(_build_plate, footage, len(rows)), beside.submit(listen, samples)
+        solved = assemble(rows, width, height, FPS, options.focal, footage.gray)
+    tracks, background = solved.tracks, background_made.result()
     _leave_out(solved, left_out)
-    heard = in_time(samples, solved, FPS)
+    heard = in_time(samples, features_made.result(), solved, FPS)
     torso_track = _follow_torso(footage, solved)
     reference, focal = tracks.reference_frame, solved.solution.focal
     tracks.torso_pose = torso.to_poses(torso_track, tracks.head_pose[reference], reference, focal, (width, height), FPS)
-    background = _build_plate(footage, len(rows))
     pictures.write(folder / "plate.png", background.image)
     write_wave(folder / "audio.wav", heard.samples)
     tracks.reason = reasons.encode(solved.reasons, tracks.valid)
@@ -144,6 +146,7 @@ def _finish(
     summary = quality.judge(seen)
     camera = Camera(width, height, solved.solution.focal, solved.solution.focal, width / 2, height / 2)
     meta = _describe(facts, framing, camera, len(rows), tracks.reference_frame, summary, options)
+    meta["checksums"] = checksums(folder)
     (folder / "report.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     (folder / "capture.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
     (folder / "report.html").write_text(report_page.build(seen, summary), encoding="utf-8")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from splatalk.capture import skin
+from splatalk.capture import skin, workers
 from splatalk.capture.skin import Keyframe
 
 PER_FRAME = 3
@@ -94,16 +94,17 @@ def follow(
     """Find the points in many frames.
 
     Args:
-        frame: gives a frame as (H, W) uint8.
+        frame: gives a frame as (H, W) uint8; called from several threads.
         frames: (N,) which.
         near, trust: (N, C), see ``skin.nearest``.
         rotation, translation: (N, 3, 3), (N, 3) head poses, nearly.
         step: called once a frame.
     """
-    rows = []
-    for row, i in enumerate(frames):
-        rows.append(tracker.find(frame(int(i)), near[row], trust[row], rotation[row], translation[row]))
-        step()
+
+    def find(row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return tracker.find(frame(int(frames[row])), near[row], trust[row], rotation[row], translation[row])
+
+    rows = workers.each(find, len(frames), step)
     return Sightings(*(np.stack(part) for part in zip(*rows)))
 
 

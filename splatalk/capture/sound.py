@@ -29,18 +29,30 @@ def require_sound(facts: VideoFacts) -> None:
         raise CaptureError(f"{facts.path} has no sound track.", "Record with sound: speech is what the avatar learns.")
 
 
-def in_time(samples: np.ndarray, solved: Solved, fps: float) -> Heard:
+def listen(samples: np.ndarray) -> np.ndarray | None:
+    """(T, 512) Whisper features at 50 Hz of (S,) samples; None, and a note, without the model."""
+    try:
+        return np.asarray(load("whisper").extract(samples))
+    except AssetError as error:
+        note(f"Whether sound and picture fit was not checked: {error.message}")
+        return None
+
+
+def in_time(samples: np.ndarray, features: np.ndarray | None, solved: Solved, fps: float) -> Heard:
     """Sound moved to where the lips say it belongs, when the evidence is clear.
 
     Frames that have no sound afterwards are marked as not valid.
+
+    Args:
+        samples: (S,) float32, 16 kHz.
+        features: of them, from ``listen``.
+        solved: tracks with the lips.
+        fps: of the tracks.
     """
+    if features is None:
+        return Heard(samples)
     tracks = solved.tracks
     lips = mouth_opening_and_width(tracks.landmarks_head)
-    try:
-        features = load("whisper").extract(samples)
-    except AssetError as error:
-        note(f"Whether sound and picture fit was not checked: {error.message}")
-        return Heard(samples)
     offset = offset_of(features, lips[:, 0], lips[:, 1], fps)
     if not offset.clear:
         return Heard(samples, features, offset)

@@ -7,13 +7,16 @@ canonical space is the person as seen there.
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import threading
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from splatalk.avatar.face_mesh import CHIN
+from splatalk.capture import workers
 from splatalk.capture.geometry import rigid, rotation_from_vector, skew
 from splatalk.capture.smooth import fill_gaps, low_pass
 
@@ -126,21 +129,28 @@ def torso_region(matte: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 def track(
     tracker: TorsoTracker, frame: Callable[[int], np.ndarray], n_frames: int, reference: int, step: Callable[[], object]
 ) -> TorsoTrack:
-    """Register all frames, walking away from the reference both ways.
+    """Register all frames, walking away from the reference both ways at once.
 
     Args:
-        frame: gives frame ``i`` as (H, W) uint8.
-        step: called once a frame.
+        frame: gives frame ``i`` as (H, W) uint8; called from two threads.
+        step: called once a frame, by one thread at a time.
     """
     seen = np.tile(tracker.corners, (n_frames, 1, 1))
     held = np.zeros(seen.shape[:2], bool)
     held[reference] = True
-    step()
-    for indices in (range(reference + 1, n_frames), range(reference - 1, -1, -1)):
+    one_at_a_time = threading.Lock()
+
+    def walk(indices: range) -> None:
         similarity = np.eye(2, 3)
         for i in indices:
             seen[i], held[i], similarity = tracker.find(frame(i), similarity)
-            step()
+            with one_at_a_time:
+                step()
+
+    step()
+    ways = range(reference + 1, n_frames), range(reference - 1, -1, -1)
+    with workers.one_thread_a_call(), concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
+        list(pool.map(walk, ways))
     return TorsoTrack(tracker.corners, seen, held)
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from splatalk.capture import pictures, reasons
-from splatalk.capture.dataset import Capture, Tracks, write_wave
+from splatalk.capture.dataset import Capture, Tracks, checksums, write_wave
 from splatalk.capture.film import FilmWriter
 from splatalk.errors import FormatError
 from splatalk.render.camera import Camera
@@ -20,7 +20,7 @@ from splatalk.render.camera import Camera
 N = 22
 
 
-def make(folder: Path, version: int = 2) -> Tracks:
+def make(folder: Path, version: int = 3) -> Tracks:
     rng = np.random.default_rng(1)
     poses = np.tile(np.eye(4), (N, 1, 1))
     tracks = Tracks(
@@ -51,10 +51,23 @@ def make(folder: Path, version: int = 2) -> Tracks:
     pictures.write(folder / "plate.png", np.full((24, 32, 3), (1, 2, 3), np.uint8))
     write_wave(folder / "audio.wav", np.linspace(-1, 1, N * 640).astype(np.float32))
     tracks.save(folder / "tracks.npz")
+    if version < 3:
+        plain(folder / "tracks.npz", tracks)
     camera = Camera(32, 24, 60.0, 60.0, 16.0, 12.0)
     meta = {"format": "splatalk capture", "version": version, "fps": 25.0, "n_frames": N, "camera": camera.to_json()}
+    if version == 3:
+        meta["checksums"] = checksums(folder)
     (folder / "capture.json").write_text(json.dumps(meta))
     return tracks
+
+
+def plain(path: Path, tracks: Tracks) -> None:
+    """Tracks as versions before 3 wrote them."""
+    with np.load(path) as data:
+        arrays = dict(data)
+    for name in ("landmarks", "landmarks_head", "blendshapes"):
+        arrays[name] = getattr(tracks, name).astype(np.float32)
+    np.savez(path, **arrays)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +84,7 @@ def old_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_reads_back(tmp_path: Path, version: int) -> None:
     path = tmp_path / "a.capture"
     written = make(path, version)
@@ -86,6 +99,18 @@ def test_reads_back(tmp_path: Path, version: int) -> None:
     assert np.abs(capture.tracks.landmarks_head - written.landmarks_head).max() < 5e-6
     assert capture.tracks.reference_frame == 5
     assert capture.camera.fx == 60.0
+
+
+@pytest.mark.parametrize("name", ["frames.mp4", "mattes.mp4", "audio.wav", "plate.png"])
+def test_a_hole_inside_a_file_is_noticed_at_once(tmp_path: Path, folder: Path, name: str) -> None:
+    path = tmp_path / "a.capture"
+    shutil.copytree(folder, path)
+    data = bytearray((path / name).read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 8] = bytes(255 - byte for byte in data[middle : middle + 8])
+    (path / name).write_bytes(data)
+    with pytest.raises(FormatError, match=name):
+        Capture.load(path)
 
 
 def test_split_is_ten_elevenths_without_unfit_frames(folder: Path) -> None:
@@ -114,6 +139,7 @@ def test_a_missing_file_is_named(tmp_path: Path, folder: Path, old_folder: Path,
     [
         {"version": 99}, {"n_frames": -1}, {"n_frames": 10**9}, {"n_frames": "22"}, {"n_frames": 21}, {"fps": 0},
         {"camera": None}, {"camera": {"width": 32}}, {"format": "something"}, {"fps": "fast"},
+        {"checksums": None}, {"checksums": {"frames.mp4": 1}},
     ],
 )  # fmt: skip
 def test_wrong_metadata_is_refused(tmp_path: Path, folder: Path, change: dict) -> None:
@@ -130,12 +156,12 @@ def test_wrong_tracks_are_refused(tmp_path: Path, folder: Path, name: str) -> No
     path = tmp_path / "tracks.npz"
     with np.load(folder / "tracks.npz") as data:
         arrays = dict(data)
-    for bad in (arrays[name][:-1], arrays[name].astype(np.complex64), np.array(["a"] * N)):
+    for bad in (arrays[name][..., :-1], arrays[name].astype(np.complex64), np.array(["a"] * N)):
         np.savez(path, **{**arrays, name: bad})
         with pytest.raises(FormatError):
             Tracks.load(path, N)
     if name != "valid":
-        np.savez(path, **{**arrays, name: np.full_like(arrays[name], np.nan)})
+        np.savez(path, **{**arrays, name: np.full(arrays[name].shape, np.nan)})
         with pytest.raises(FormatError):
             Tracks.load(path, N)
 

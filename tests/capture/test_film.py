@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import random
 from pathlib import Path
@@ -98,3 +99,28 @@ def test_another_length_or_size_is_refused(joined: Path, n: int, size: tuple[int
 
 def test_nothing_written_leaves_no_file(tmp_path: Path) -> None:
     assert not write(tmp_path / "a.mp4", range(0)).exists()
+
+
+def test_a_film_of_limited_range_is_no_matte(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", range(4))
+    with pytest.raises(FormatError, match="range"):
+        Film(path, 4, (48, 64), FPS, gray=True)
+
+
+@pytest.mark.parametrize("codecs", [None, set()])
+def test_gray_films_of_either_encoder_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codecs: set | None
+) -> None:
+    if codecs is not None:
+        monkeypatch.setattr(film.av, "codecs_available", codecs)
+    seen = Film(write(tmp_path / "a.mp4", range(4), gray=True), 4, (48, 64), FPS, gray=True)
+    assert number(seen.luma(3)) == 3
+
+
+def test_threads_read_different_places_at_once(joined: Path) -> None:
+    seen = Film(joined, 60, (48, 64), FPS)
+    expected = [seen.rgb(i) for i in range(60)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        halves = list(pool.map(lambda begin: [seen.rgb(i) for i in range(begin, 60, 3)], range(3)))
+    for begin, pictures in enumerate(halves):
+        assert all(np.array_equal(a, b) for a, b in zip(pictures, expected[begin::3]))

@@ -30,7 +30,7 @@ def hearing(monkeypatch, offset):
 def test_moved_when_the_evidence_is_clear(monkeypatch, seconds, lost):
     hearing(monkeypatch, Offset(seconds, 0.6, 0.2, True))
     clip = solved()
-    heard = sound.in_time(SAMPLES, clip, 25.0)
+    heard = sound.in_time(SAMPLES, sound.listen(SAMPLES), clip, 25.0)
     samples = heard.samples
     assert heard.moved == seconds and len(samples) == len(SAMPLES)
     assert heard.features[100, 0] == 100 + round(seconds * 50) and len(heard.features) == 200
@@ -43,7 +43,7 @@ def test_moved_when_the_evidence_is_clear(monkeypatch, seconds, lost):
 def test_left_alone_without_clear_evidence(monkeypatch):
     hearing(monkeypatch, Offset(0.0, 0.3, 0.2, False))
     clip = solved()
-    heard = sound.in_time(SAMPLES, clip, 25.0)
+    heard = sound.in_time(SAMPLES, sound.listen(SAMPLES), clip, 25.0)
     assert heard.moved == 0.0 and heard.samples is SAMPLES and clip.tracks.valid.all() and heard.offset.score == 0.3
 
 
@@ -52,6 +52,6 @@ def test_said_and_left_alone_without_the_model(monkeypatch, capsys):
         raise AssetError("The model file whisper_base cannot be had.")
 
     monkeypatch.setattr(sound, "load", missing)
-    heard = sound.in_time(SAMPLES, solved(), 25.0)
+    heard = sound.in_time(SAMPLES, sound.listen(SAMPLES), solved(), 25.0)
     assert heard.moved == 0.0 and heard.offset is None and heard.features is None
     assert "not checked" in capsys.readouterr().err

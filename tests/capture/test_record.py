@@ -102,7 +102,7 @@ def test_preview_plays_as_long(made: Capture, tmp_path: Path) -> None:
 def test_an_interrupted_run_continues(
     clip: Path, made: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extract.os, "cpu_count", lambda: 1)  # few frames in flight
+    monkeypatch.setattr(extract.workers, "count", lambda: 1)  # few frames in flight
     out = tmp_path / "b.capture"
     measured: list[int] = []
     original = extract.Worker.measure
