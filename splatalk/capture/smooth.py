@@ -125,6 +125,8 @@ def smooth_poses(
 
     Errors of turn and place go together: a face nodded too far is also shifted, so that the picture still fits. Where
     the middle of the face is seen is free of that and known to a fraction of a pixel, so it keeps fast motion.
+    Up and down it only does so as far as the head also nods or sways that fast: a talking jaw pulls the skin up and
+    down at the rate of syllables, and that is not the head's.
 
     Args:
         rotation, translation: (N, 3, 3), (N, 3) head frame to camera.
@@ -137,13 +139,12 @@ def smooth_poses(
     place = translation + rotation @ pivot
     seen = np.concatenate([place[:, :2] / place[:, 2:], np.log(place[:, 2:])], axis=1)
     columns = fill_gaps(np.concatenate([vector_from_rotation(middle.T @ rotation), seen], axis=1), valid)
-    smooth = np.empty_like(columns)
-    for k in range(columns.shape[1]):
-        column = columns[:, k : k + 1]
-        cutoff = choose_cutoff(column, fps, *_BOUNDS[k])
-        if k == 5:
-            cutoff = choose_distance_cutoff(column, columns[:, 3:5], fps, max(cutoff, _DISTANCE[0] * 1.01))
-        smooth[:, k : k + 1] = low_pass(column, weights, cutoff, fps)
+    cutoffs = [choose_cutoff(columns[:, k : k + 1], fps, *_BOUNDS[k]) for k in range(columns.shape[1])]
+    cutoffs[4] = min(cutoffs[4], max(cutoffs[0], cutoffs[3]))
+    most = max(cutoffs[5], _DISTANCE[0] * 1.01)
+    cutoffs[5] = choose_distance_cutoff(columns[:, 5:], columns[:, 3:5], fps, most)
+    smoothed = [low_pass(columns[:, k : k + 1], weights, cutoff, fps) for k, cutoff in enumerate(cutoffs)]
+    smooth = np.concatenate(smoothed, axis=1)
     rotation = middle @ rotation_from_vector(smooth[:, :3])
     distance = np.exp(smooth[:, 5:])
     place = np.concatenate([smooth[:, 3:5] * distance, distance], axis=1)

@@ -189,6 +189,18 @@ def test_smoothing_keeps_where_the_face_is_seen() -> None:
     assert np.abs(shift + found @ pivot - translation - rotation @ pivot)[20:-20].max() < 0.003
 
 
+@pytest.mark.parametrize(("nods", "kept"), [(0.0, 0.3), (0.03, 0.8)])
+def test_a_face_bobs_only_as_fast_as_the_head_nods(nods: float, kept: float) -> None:
+    rng = np.random.default_rng(3)
+    t = np.arange(500) / 25.0
+    fast = np.sin(2 * np.pi * 3.5 * t)
+    turn = rng.normal(0, 3e-4, (500, 3)) + np.stack([0.1 * np.sin(t) + nods * fast, 0.1 * np.cos(t), 0 * t], axis=1)
+    place = rng.normal(0, 1e-5, (500, 3)) + np.stack([0.01 * np.sin(t), 0.001 * fast, 1.0 + 0 * t], axis=1)
+    _, found = smooth_poses(rotation_from_vector(turn), place, np.zeros(3), np.ones(500), 25.0)
+    bobbing = np.abs(found[50:-50, 1]).max() / 0.001
+    assert bobbing > kept if nods else bobbing < kept
+
+
 def test_torso_motion_is_recovered() -> None:
     rng = np.random.default_rng(7)
     head = rigid(np.eye(3), np.array([0.0, -0.15, 1.0]))
