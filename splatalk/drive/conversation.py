@@ -27,7 +27,7 @@ BLINKS_KEPT = 0.5
 """Share of the recorded blinks while listening: listeners blink less than speakers."""
 GAZE_KEPT = 0.25
 """How much of the recorded wandering of the eyes stays while they look into the camera."""
-NOD_S, NOD_RAD, NOD_CHANCE = (0.6, 0.9), (0.03, 0.06), 0.8
+NOD_S, NOD_RAD, NOD_CHANCE = (0.6, 0.9), (0.04, 0.08), 0.8
 """Duration and depth of a nod, and how likely the end of a phrase gets one."""
 BREATH_HZ, BREATH_M, BREATH_RAD = 0.23, 0.0012, 0.003
 SMILE = 0.3
