@@ -5,15 +5,18 @@ import pytest
 import torch
 
 from splatalk.avatar.face_mesh import CHIN
+from splatalk.avatar.gaussians import Gaussians
 from splatalk.train import depth
 from splatalk.train.depth import DepthPrior, body_depth, depth_prior, lifted
 from splatalk.train.initialise import initialise
+
+BETWEEN_BROWS = 9
 
 
 def at_column_of_the_chin(capture, below: float) -> float:
     """Depth behind the chin, metres, so far below it."""
     ref = capture.tracks.reference_frame
-    z = body_depth(capture, capture.matte(ref))
+    z, _ = body_depth(capture, capture.matte(ref))
     x, y = capture.tracks.landmarks[ref, CHIN].astype(int)
     row = y + round(below / depth.metres_per_pixel(capture))
     return float(z[row, x] - z[y - 2, x])
@@ -23,6 +26,26 @@ def test_the_throat_stands_back_under_the_chin_and_the_chest_comes_forward(sampl
     throat, chest = (at_column_of_the_chin(sample_capture, below) for below in (0.04, 0.12))
     assert 0.02 < throat < 0.09
     assert chest < throat
+
+
+def test_the_head_is_as_deep_as_heads_are(sample_capture):
+    ref = sample_capture.tracks.reference_frame
+    front, back = body_depth(sample_capture, sample_capture.matte(ref))
+    person = sample_capture.matte(ref) > 0.5
+    assert (back[person] > front[person] - 1e-6).all()
+    x, y = sample_capture.tracks.landmarks[ref, BETWEEN_BROWS].astype(int)
+    assert 0.14 < back[y, x] - front[y, x] < 0.24
+
+
+def test_the_back_has_the_colours_along_the_silhouette(sample_capture):
+    gaussians = initialise(sample_capture, 4000, seed=0)
+    prior = depth_prior(sample_capture, torch.device("cpu"))
+    back = prior.hidden(gaussians.means)
+    above = gaussians.means[:, 1] < gaussians.means[~back, 1].median() - 0.02
+    assert 0.05 < back.float().mean() < 0.35
+    assert not gaussians.dynamic[back].any()
+    hair, face = (gaussians.sh.detach()[rows, 0].mean(dim=0) for rows in (back & above, gaussians.dynamic))
+    assert (hair < face - 0.2).all()  # dark hair, light skin
 
 
 def test_lifted_points_fall_back_on_their_pixels(sample_capture):
@@ -43,11 +66,19 @@ def test_first_gaussians_lie_on_the_prior(sample_capture):
 
 @pytest.fixture
 def wall() -> DepthPrior:
-    """A firm wall at z = 0.1 left of a guessed one at z = 0.2."""
+    """A firm wall at z = 0.1 left of a guessed one at z = 0.2, with the back at 0.5."""
     x, y = np.meshgrid(np.linspace(-0.1, 0.1, 101), np.linspace(-0.1, 0.1, 101))
-    positions = np.stack((x, y, np.where(x < 0, 0.1, 0.2)), -1).reshape(-1, 3)
+    front = np.stack((x, y, np.where(x < 0, 0.1, 0.2)), -1).reshape(-1, 3)
     mouth = np.random.default_rng(0).uniform(0.04, 0.06, (478, 3))
-    return DepthPrior(positions, positions[:, 0] < 0, mouth, torch.device("cpu"))
+    return DepthPrior(front, front * (1, 1, 0) + (0, 0, 0.5), front[:, 0] < 0, mouth, torch.device("cpu"))
+
+
+def on_the_head(means: list[list[float]]) -> Gaussians:
+    gaussians = Gaussians.empty(len(means), 1)
+    with torch.no_grad():
+        gaussians.means.copy_(torch.tensor(means))
+        gaussians.bone_logits += 10.0
+    return gaussians
 
 
 def test_pulls_along_the_view_alone_and_harder_where_the_surface_was_tracked(wall):
@@ -75,3 +106,39 @@ def test_nothing_is_held_inside_the_mouth(wall):
     means = torch.tensor([[0.05, 0.05, 0.15]], requires_grad=True)
     wall(means).backward()
     assert (means.grad == 0).all()
+
+
+def test_the_back_is_held_at_the_back(wall):
+    means = torch.tensor([[0.05, -0.05, 0.49], [0.05, -0.05, 0.36]], requires_grad=True)
+    wall(means).backward()
+    assert means.grad[0, 2] < 0 and means.grad[1, 2] < 0
+    assert wall.hidden(means).all()
+
+
+def test_neighbours_move_the_guessed_surface_together_and_the_prior_follows(wall):
+    rng = np.random.default_rng(1)
+    cloud = [[0.05 + x, -0.05 + y, 0.2] for x, y in rng.uniform(-0.03, 0.03, (200, 2))]
+    gaussians = on_the_head([*cloud, [-0.05, 0.0, 0.1], [0.05, -0.05, 0.5]])
+    gaussians.means.grad = torch.zeros_like(gaussians.means)
+    # One by one they disagree, together they say that they lie too near.
+    gaussians.means.grad[:, 2] = torch.from_numpy(rng.normal(-0.5, 1.0, len(gaussians))).float()
+    wall.gather(gaussians)
+    before = wall.relief.detach().clone()
+    with torch.no_grad():
+        wall.relief -= 0.01 * torch.sign(wall.relief.grad)
+    held = wall(gaussians.means).item()
+    wall.carry(gaussians, before)
+    moved = gaussians.means.detach()[:, 2]
+    assert moved[:200].mean() > 0.205
+    assert moved[200] == pytest.approx(0.1, abs=1e-4)  # tracked: stays
+    assert moved[201] == pytest.approx(0.5)  # the back has no part in it
+    assert wall(gaussians.means).item() < held
+
+
+def test_the_chest_does_not_take_part(wall):
+    gaussians = on_the_head([[0.05, -0.05, 0.2]])
+    with torch.no_grad():
+        gaussians.bone_logits -= 20.0
+    gaussians.means.grad = torch.ones_like(gaussians.means)
+    wall.gather(gaussians)
+    assert wall.relief.grad.abs().max() < 1e-3
