@@ -182,13 +182,17 @@ def make_keyframe(
     )
 
 
-def _information(picture: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Structure tensors of the patches around (M, 2) pixels, scaled so that a firm corner has eigenvalues of 1."""
+def structure_tensors(picture: np.ndarray, at: np.ndarray, side: int) -> np.ndarray:
+    """(M, 2, 2) mean outer product of the gradient, grey levels a pixel, over square patches around (M, 2) pixels."""
     image = picture.astype(np.float32)
     dx, dy = (cv2.Sobel(image, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    side = (WINDOW, WINDOW)
-    xx, xy, yy = (cv2.boxFilter(p, -1, side)[at[:, 1], at[:, 0]] for p in (dx * dx, dx * dy, dy * dy))
-    tensor = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2).astype(np.float64)
+    xx, xy, yy = (cv2.boxFilter(p, -1, (side, side))[at[:, 1], at[:, 0]] for p in (dx * dx, dx * dy, dy * dy))
+    return np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2).astype(np.float64)
+
+
+def _information(picture: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Structure tensors of the patches around (M, 2) pixels, scaled so that a firm corner has eigenvalues of 1."""
+    tensor = structure_tensors(picture, at, WINDOW)
     values, vectors = np.linalg.eigh(tensor)
     return (vectors * np.clip(values / _STRONG, 0.0, 1.0)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
 

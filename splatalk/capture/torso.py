@@ -18,18 +18,20 @@ import numpy as np
 from splatalk.avatar.face_mesh import CHIN
 from splatalk.capture import workers
 from splatalk.capture.geometry import rigid, rotation_from_vector, skew
+from splatalk.capture.skin import structure_tensors
 from splatalk.capture.smooth import fill_gaps, low_pass
 
-CHEST_BEHIND_HEAD = 0.03
-"""From the origin of the head frame to the front of the chest, metres away from the camera."""
+CHEST_BEFORE_EARS = 0.06
+"""How much nearer to the camera an average chest is than the ears, where the head frame has its origin, metres."""
 CHEST_RADIUS = 0.25
 """Of the chest seen as an upright cylinder, metres."""
 SWAY_CUTOFF = 1.5
 """Hz; breathing and sway are slow."""
-_CORNERS = 180
+_CORNERS, _WINDOW = 180, 21
 _LOST_PX = 1.0  # forward-backward distance above which a corner counts as lost
 _FEWEST = 12
 _NOISE_PX = 0.5
+_TOLERANCE = (50.0, 20.0, 8.0, 3.0, 3.0, 3.0)  # of the noise, by step: from the reference frame's place all is far
 # Spread of what a sitting person's chest does: turn about x, y, z (radians) and shift (metres).
 _PRIOR = np.array([0.05, 0.07, 0.1, 0.1, 0.1, 0.1])
 
@@ -42,11 +44,14 @@ class TorsoTrack:
         corners: (M, 2) pixels in the reference frame.
         seen: (N, M, 2) pixels in each frame.
         held: (N, M) bool, whether the corner was found.
+        information: (M, 2, 2) how firmly each corner's patch holds it along x and y: eigenvalues 0..1. A stripe holds
+            a point across itself only.
     """
 
     corners: np.ndarray
     seen: np.ndarray
     held: np.ndarray
+    information: np.ndarray
 
     @property
     def support(self) -> np.ndarray:
@@ -74,6 +79,7 @@ class TorsoTracker:
         self.gray = gray
         corners = cv2.goodFeaturesToTrack(self.gray, _CORNERS, 0.01, 7, mask=torso_region(matte, landmarks))
         self.corners = np.zeros((0, 2), np.float32) if corners is None else corners.reshape(-1, 2)
+        self.information = _information(structure_tensors(gray, self.corners.round().astype(int), _WINDOW))
 
     def find(self, gray: np.ndarray, guess: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find the corners in one frame.
@@ -103,11 +109,20 @@ class TorsoTracker:
         return moved, held, similarity
 
 
+def _information(tensors: np.ndarray) -> np.ndarray:
+    """Structure tensors (M, 2, 2) on the scale of the stronger ones among them."""
+    if not len(tensors):
+        return tensors
+    values, vectors = np.linalg.eigh(tensors)
+    strong = max(float(np.quantile(values[:, 1], 0.9)), 1e-9)
+    return (vectors * np.clip(values / strong, 0.0, 1.0)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+
+
 def _flow(
     first: np.ndarray, second: np.ndarray, points: np.ndarray, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
-        first, second, points, start.copy(), winSize=(21, 21), maxLevel=2, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+        first, second, points, start.copy(), winSize=(_WINDOW, _WINDOW), maxLevel=2, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
     )
     return moved, found.ravel() > 0
 
@@ -151,7 +166,7 @@ def track(
     ways = range(reference + 1, n_frames), range(reference - 1, -1, -1)
     with workers.one_thread_a_call(), concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
         list(pool.map(walk, ways))
-    return TorsoTrack(tracker.corners, seen, held)
+    return TorsoTrack(tracker.corners, seen, held, tracker.information)
 
 
 def to_poses(
@@ -172,7 +187,7 @@ def to_poses(
     centre = np.array(size) / 2
     chest = _on_chest(track.corners - centre, head_at_reference, focal)
     middle = chest.mean(axis=0)
-    motion = _fit(chest - middle, middle, track.seen - centre, track.held, focal)
+    motion = _fit(chest - middle, middle, track, track.seen - centre, focal)
     known = track.support > 0
     motion = low_pass(fill_gaps(motion, known), np.where(known, np.maximum(track.support, 0.1), 0.0), SWAY_CUTOFF, fps)
     motion -= motion[reference]
@@ -182,13 +197,13 @@ def to_poses(
 
 def _on_chest(points: np.ndarray, head: np.ndarray, focal: float) -> np.ndarray:
     """Lift (M, 2) pixels from the principal point onto the chest: (M, 3) metres in the camera frame."""
-    front = head[2, 3] + CHEST_BEHIND_HEAD
+    front = head[2, 3] - CHEST_BEFORE_EARS
     across = points[:, 0] / focal * front - head[0, 3]
     depth = front + np.minimum(across**2 / (2 * CHEST_RADIUS), CHEST_RADIUS)
     return np.concatenate([points / focal * depth[:, None], depth[:, None]], axis=1)
 
 
-def _fit(shape: np.ndarray, middle: np.ndarray, seen: np.ndarray, held: np.ndarray, focal: float) -> np.ndarray:
+def _fit(shape: np.ndarray, middle: np.ndarray, track: TorsoTrack, seen: np.ndarray, focal: float) -> np.ndarray:
     """Gauss-Newton with a prior on every frame: (N, 6) turn about ``middle`` (axis times angle) and shift.
 
     Args:
@@ -197,21 +212,21 @@ def _fit(shape: np.ndarray, middle: np.ndarray, seen: np.ndarray, held: np.ndarr
     """
     motion = np.zeros((len(seen), 6))
     prior = np.diag(_PRIOR**-2.0)
-    for _ in range(5):
+    # Corners drift together with light and folds, so they count as a few dozen, not as hundreds.
+    trust = track.held * np.minimum(1.0, 40.0 / np.maximum(track.held.sum(axis=1), 1))[:, None] / _NOISE_PX**2
+    for tolerance in _TOLERANCE:
         turned = np.einsum("nij,mj->nmi", rotation_from_vector(motion[:, :3]), shape)
         camera = turned + middle + motion[:, None, 3:]
         projected = focal * camera[..., :2] / camera[..., 2:]
         error = projected - seen
-        weight = held / _NOISE_PX**2 / (1.0 + (error**2).sum(-1) / (3.0 * _NOISE_PX) ** 2)
-        # Corners drift together with light and folds, so they count as a few dozen, not as hundreds.
-        weight *= np.minimum(1.0, 40.0 / np.maximum(held.sum(axis=1), 1))[:, None]
+        square = np.einsum("nmi,mij,nmj->nm", error, track.information, error)
+        weight = trust / (1.0 + square / (tolerance * _NOISE_PX) ** 2)
         by_point = np.zeros((*camera.shape[:2], 2, 3))
         by_point[..., 0, 0] = by_point[..., 1, 1] = focal / camera[..., 2]
         by_point[..., :, 2] = -projected / camera[..., 2:]
         jacobian = np.concatenate([-by_point @ skew(turned), by_point], axis=-1)
-        flat = jacobian.reshape(len(seen), -1, 6)
-        scaled = (jacobian * weight[..., None, None]).reshape(len(seen), -1, 6)
-        normal = np.swapaxes(flat, 1, 2) @ scaled + prior
+        scaled = (weight[..., None, None] * (track.information @ jacobian)).reshape(len(seen), -1, 6)
+        normal = np.swapaxes(jacobian.reshape(len(seen), -1, 6), 1, 2) @ scaled + prior
         gradient = np.einsum("nka,nk->na", scaled, error.reshape(len(seen), -1)) + motion @ prior
         motion = motion - np.linalg.solve(normal, gradient[..., None])[..., 0]
     return motion

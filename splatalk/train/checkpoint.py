@@ -29,6 +29,7 @@ def save(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
     tensors |= {f"adam/{k}": v for k, v in trainer.optimizer.state_tensors().items()}
     tensors |= {"pull/total": trainer.pull.total, "pull/seen": trainer.pull.seen}
     tensors |= {f"poses/{k}": v for k, v in trainer.poses.state_dict().items()}
+    tensors |= {f"depth/{k}": v for k, v in trainer.depth.state_dict().items()}
     header = {KEY: json.dumps({"step": trainer.step, "identity": identity})}
     with atomic_path(path) as temporary:
         save_file({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, str(temporary), header)
@@ -63,6 +64,7 @@ def _apply(trainer: Trainer, tensors: dict[str, Tensor], step: int) -> None:
     trainer.avatar.load_state_dict(state)
     trainer.avatar.to(trainer.device).forget_features()
     trainer.poses.load_state_dict(part("poses/"))
+    trainer.depth.load_state_dict(part("depth/"))
     trainer.optimizer = NamedAdam(*trainer.parameters())
     trainer.optimizer.load_state_tensors(part("adam/"))
     trainer.pull = PullStatistics(len(trainer.avatar.gaussians), trainer.device)

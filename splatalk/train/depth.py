@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import torch
 from scipy import ndimage, spatial
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
 from splatalk.avatar.face_mesh import CHIN, EYE_TRIANGLES, FACE_TRIANGLES, LIPS_INNER, MOUTH_TRIANGLES
+from splatalk.avatar.gaussians import Gaussians
 from splatalk.capture.dataset import Capture
 from splatalk.train.frames import mean_face
 
@@ -33,6 +34,10 @@ FIRM, LOOSE = 0.004, 0.012
 """How far a Gaussian may lie off the face's surface, and off guessed surfaces, before it is pulled back, metres."""
 
 
+COARSE = 0.012
+"""Edge of a cell of what Gaussians learn of their depth together, metres."""
+
+
 def metres_per_pixel(capture: Capture) -> float:
     """At the head of the reference frame."""
     return float(capture.tracks.head_pose[capture.tracks.reference_frame, 2, 3] / capture.camera.fx)
@@ -49,21 +54,21 @@ def face_mask(capture: Capture) -> np.ndarray:
     return mask > 0
 
 
-def body_depth(capture: Capture, matte: np.ndarray) -> np.ndarray:
-    """(H, W) world depth of the person in the reference frame, metres."""
+def body_depth(capture: Capture, matte: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) world depths of the person's front and back in the reference frame, metres."""
     ref, scale = capture.tracks.reference_frame, metres_per_pixel(capture)
     person = np.pad(matte > 0.5, ((1, 1), (1, 1)), mode="edge")  # the picture's border is no silhouette
     inside = ndimage.distance_transform_edt(person)[1:-1, 1:-1] * scale
     rows = (np.arange(capture.height) + 0.5 - capture.tracks.landmarks[ref, CHIN, 1]) * scale
     centre, half, radius = (np.interp(rows, BELOW_CHIN, table)[:, None] for table in (CENTRE, HALF_DEPTH, RADIUS))
     full = np.minimum(inside / radius, 1.0)
-    depth = capture.tracks.head_pose[ref, 2, 3] + centre - half * np.sqrt(1 - (1 - full) ** 2)
+    middle, reach = capture.tracks.head_pose[ref, 2, 3] + centre, half * np.sqrt(1 - (1 - full) ** 2)
     face, known = _face_depth(capture)
     away, (iy, ix) = ndimage.distance_transform_edt(~known, return_indices=True)
     y, x = np.mgrid[: capture.height, : capture.width]
     under_jaw = (y - iy > np.abs(x - ix)) & (iy > capture.tracks.landmarks[ref, list(LIPS_INNER), 1].mean())
     near = np.exp(-away * scale / np.where(under_jaw, UNDER_JAW, NEAR_FACE))
-    return near * face[iy, ix] + (1 - near) * depth
+    return near * face[iy, ix] + (1 - near) * (middle - reach), middle + reach
 
 
 def _face_depth(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
@@ -89,42 +94,99 @@ def depth_prior(capture: Capture, device: torch.device) -> DepthPrior:
     """The prior of a capture's reference frame."""
     matte = capture.matte(capture.tracks.reference_frame)
     y, x = np.nonzero(matte > 0.4)
-    depth = body_depth(capture, matte)[y, x]
-    surface = lifted(capture, np.stack((x, y), -1) + 0.5, depth)
-    return DepthPrior(surface, face_mask(capture)[y, x], mean_face(capture), device)
+    pixels = np.stack((x, y), -1) + 0.5
+    front, back = (lifted(capture, pixels, depth[y, x]) for depth in body_depth(capture, matte))
+    return DepthPrior(front, back, face_mask(capture)[y, x], mean_face(capture), device)
 
 
-class DepthPrior:
-    """Holds Gaussians near the surface they started on, along the line of sight alone.
+class DepthPrior(nn.Module):
+    """Holds Gaussians near a surface, along the line of sight alone, and moves that surface to where turns show it.
 
     What one camera never sees turned away from it, it cannot place: noise in poses and pictures then scatters Gaussians
-    along the view, and they come apart as soon as it turns. The prior is a map of depth over the canonical x and y.
+    along the view, and they come apart as soon as it turns. So each is held near the closer of two maps of depth over
+    the canonical x and y, one of the front and one of the back. Where the front is a guess, a coarse relief is added to
+    it, learned from the sum of what all Gaussians of a neighbourhood are asked to do: noise of single ones averages
+    out, what the turning head shows remains.
 
     Args:
-        positions: (N, 3) canonical points of the visible surface, metres.
+        front, back: (N, 3) canonical points of the visible surface and of the hidden one, metres.
         firm: (N,) bool, where that surface was tracked; elsewhere it is a guess.
         mean_face: (478, 3) metres; nothing is held inside the mouth, which has several layers.
     """
 
-    def __init__(self, positions: np.ndarray, firm: np.ndarray, mean_face: np.ndarray, device: torch.device) -> None:
-        low, high = positions[:, :2].min(axis=0), positions[:, :2].max(axis=0)
+    layers: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(
+        self, front: np.ndarray, back: np.ndarray, firm: np.ndarray, mean_face: np.ndarray, device: torch.device
+    ) -> None:
+        super().__init__()
+        low, high = front[:, :2].min(axis=0), front[:, :2].max(axis=0)
         width, height = np.maximum(np.ceil((high - low) / CELL).astype(int), 2)
         x, y = (np.linspace(a, b, n) for a, b, n in zip(low, high, (width, height), strict=True))
         cells = np.stack(np.meshgrid(x, y), -1)
-        away, rows = spatial.cKDTree(positions[:, :2]).query(cells, k=4)
-        weight = 1.0 / (away + 0.5 * CELL)
-        depth = (weight * positions[rows, 2]).sum(-1) / weight.sum(-1)
-        room = np.where(firm[rows[..., 0]], FIRM, LOOSE)
-        held = (away[..., 0] < 4 * CELL) & ~_inside(mean_face[list(LIPS_INNER), :2], low, high, (width, height))
-        layers = np.stack((depth, room, held)).astype(np.float32)
-        self.layers = torch.from_numpy(layers)[None].to(device)
-        self.low, self.high = (torch.from_numpy(v).float().to(device) for v in (low, high))
+        depth, away, nearest = _interpolated(front, cells)
+        behind, *_ = _interpolated(back, cells)
+        held = (away < 4 * CELL) & ~_inside(mean_face[list(LIPS_INNER), :2], low, high, (width, height))
+        layers = np.stack((depth, behind, np.where(firm[nearest], FIRM, LOOSE), held, ~firm[nearest]))
+        self.register_buffer("layers", torch.from_numpy(layers.astype(np.float32))[None].to(device), persistent=False)
+        for name, value in (("low", low), ("high", high)):
+            self.register_buffer(name, torch.from_numpy(value).float().to(device), persistent=False)
+        columns, lines = (max(int(np.ceil(n * CELL / COARSE)), 2) for n in (width, height))
+        self.relief = nn.Parameter(torch.zeros(1, 1, lines, columns, device=device))
 
-    def __call__(self, means: Tensor) -> Tensor:
-        """Mean of Cauchy's robust penalty of how far Gaussians (N, 3) lie off the surface in depth."""
-        at = (2.0 * (means[:, :2].detach() - self.low) / (self.high - self.low) - 1.0)[None, None]
-        depth, room, held = grid_sample(self.layers, at, padding_mode="border", align_corners=True)[0, :, 0]
-        return (held * torch.log1p(((means[:, 2] - depth) / room).square())).mean()
+    def forward(self, gaussians: Gaussians) -> Tensor:
+        """Mean of Cauchy's robust penalty of how far Gaussians lie off the surface in depth."""
+        means = gaussians.means
+        at = self._cells(means)
+        front, back, room, held, _ = _sampled(self.layers, at)
+        off = means[:, 2] - front - self._share(gaussians) * _sampled(self.relief.detach(), at)[0]
+        behind = means[:, 2] - back
+        off = torch.where(behind.abs() < off.abs(), behind, off)
+        return (held * torch.log1p((off / room).square())).mean()
+
+    def hidden(self, means: Tensor) -> Tensor:
+        """(N,) bool, which Gaussians (N, 3) belong to the back rather than to the front."""
+        front, back = _sampled(self.layers[:, :2], self._cells(means))
+        return means.detach()[:, 2] > (front + back) / 2
+
+    def gather(self, gaussians: Gaussians) -> None:
+        """Give the relief the gradient that the Gaussians over each of its cells have together."""
+        assert gaussians.means.grad is not None
+        share = self._share(gaussians)
+        with torch.enable_grad():
+            moved = _sampled(self.relief, self._cells(gaussians.means))[0] * share
+            (self.relief.grad,) = torch.autograd.grad(moved, self.relief, gaussians.means.grad[:, 2])
+
+    def carry(self, gaussians: Gaussians, before: Tensor) -> None:
+        """Move the Gaussians by how the relief has changed since it was ``before``."""
+        with torch.no_grad():
+            change = _sampled(self.relief - before, self._cells(gaussians.means))[0]
+            gaussians.means[:, 2] += change * self._share(gaussians)
+
+    def _share(self, gaussians: Gaussians) -> Tensor:
+        """(N,) how far each Gaussian goes along with the relief of the front: the face is tracked, the chest hardly
+        turns.
+        """
+        guessed = _sampled(self.layers[:, 4:], self._cells(gaussians.means))[0]
+        return guessed * ~self.hidden(gaussians.means) * gaussians.bone_logits.detach().sigmoid()
+
+    def _cells(self, means: Tensor) -> Tensor:
+        """(1, 1, N, 2) places on the maps, -1..1."""
+        return (2.0 * (means[:, :2].detach() - self.low) / (self.high - self.low) - 1.0)[None, None]
+
+
+def _sampled(layers: Tensor, at: Tensor) -> Tensor:
+    """(C, N) bilinear values of maps (1, C, H, W)."""
+    return grid_sample(layers, at, padding_mode="border", align_corners=True)[0, :, 0]
+
+
+def _interpolated(points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depth (H, W) of points (N, 3) over cells (H, W, 2), the distance of the nearest one across, and its number."""
+    away, rows = spatial.cKDTree(points[:, :2]).query(cells, k=4)
+    weight = 1.0 / (away + 0.5 * CELL)
+    return (weight * points[rows, 2]).sum(-1) / weight.sum(-1), away[..., 0], rows[..., 0]
 
 
 def _inside(outline: np.ndarray, low: np.ndarray, high: np.ndarray, size: tuple[int, int]) -> np.ndarray:

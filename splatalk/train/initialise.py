@@ -22,6 +22,16 @@ from splatalk.train.frames import mean_face
 SH_C0 = 0.28209479177387814
 EYE_DEPTH = 0.003
 """How far the visible eye lies behind the lids, metres."""
+BACK_STEP = 1.7
+"""How much coarser than the front the back is, which no frame shows."""
+INSET = 0.003
+"""How far inside the silhouette the back begins, metres: nearer to it, it would stick out."""
+RIM = (0.005, 0.015)
+"""What lies so far inside the silhouette tells the colour of the back, metres."""
+BLUR = 0.008
+"""Of the colours of the back, metres."""
+STEEPEST = 4.0
+"""Most points of a steep surface for one of a level one."""
 DYNAMIC_REACH = 0.035
 """Gaussians this close to the face surface are moved by the network, metres."""
 
@@ -47,14 +57,16 @@ def initialise(capture: Capture, count: int, seed: int) -> Gaussians:
     """About ``count`` canonical Gaussians for a capture."""
     ref = capture.tracks.reference_frame
     image, matte = capture.frame(ref).astype(np.float32) / 255.0, capture.matte(ref)
+    front, back = body_depth(capture, matte)
     face_step, body_step = _steps(capture, matte, count)
     for _ in range(2):  # the area of a curved surface is known once it is covered
         rng = np.random.default_rng(seed)
         face = _face_points(capture, image, face_step, rng)
         mouth = _mouth_points(capture, face_step, rng)
         eyes = _eye_points(capture, image, face_step, rng)
-        body = _matte_points(capture, image, matte, body_step, rng)
-        points = Points.joined([face, mouth, eyes, body])
+        body = _matte_points(capture, image, matte, front, body_step, rng)
+        hidden = _back_points(capture, image, matte, back, BACK_STEP * body_step, rng)
+        points = Points.joined([face, mouth, eyes, body, hidden])
         correction = math.sqrt(len(points.positions) / count)
         face_step, body_step = face_step * correction, body_step * correction
     return _as_gaussians(capture, points)
@@ -76,7 +88,7 @@ def _project(capture: Capture, canonical: np.ndarray, frame: int) -> np.ndarray:
 
 
 def _sample(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Bilinear colours (N, 3) at pixels (N, 2)."""
+    """Bilinear colours (N, 3) or depths (N,) of a picture at pixels (N, 2)."""
     at = (pixels - 0.5).astype(np.float32)
     return cv2.remap(image, at[:, :1], at[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
 
@@ -158,26 +170,85 @@ def _mouth_points(capture: Capture, step: float, rng: np.random.Generator) -> Po
 
 
 def _matte_points(
-    capture: Capture, image: np.ndarray, matte: np.ndarray, step: float, rng: np.random.Generator
+    capture: Capture, image: np.ndarray, matte: np.ndarray, depth: np.ndarray, step: float, rng: np.random.Generator
 ) -> Points:
     """Pixels of the person that the face mesh does not cover, lifted to the inflated depth."""
-    depth = body_depth(capture, matte)
     covered = ndimage.binary_erosion(face_mask(capture), iterations=2)
-    ys, xs = np.mgrid[0.5 : capture.height : step, 0.5 : capture.width : step]
-    pixels = np.stack((xs.ravel(), ys.ravel()), -1) + rng.uniform(-0.3 * step, 0.3 * step, (xs.size, 2))
-    pixels = pixels.clip(0, (capture.width - 1, capture.height - 1))
-    cell = pixels.astype(int)
-    pixels = pixels[(matte[cell[:, 1], cell[:, 0]] > 0.4) & ~covered[cell[:, 1], cell[:, 0]]]
-    cell = pixels.astype(int)
-    positions = lifted(capture, pixels, depth[cell[:, 1], cell[:, 0]])
+    pixels = _scattered((matte > 0.4) & ~covered, _steepness(capture, depth), step, rng)
+    positions = lifted(capture, pixels, _sample(depth, pixels))
     nearest, distance = _nearest_landmark(mean_face(capture), positions)
     weights = np.zeros((len(positions), 3), np.float32)
     weights[:, 0] = np.exp(-((distance / 0.015) ** 2))
     rows = np.repeat(nearest[:, None], 3, 1)
+    inside = _inside(capture, matte)
+    colors = _sample(image, pixels)
+    at_edge = _sample(inside.astype(np.float32), pixels) < RIM[0]  # where the background shines through
+    colors[at_edge] = _sample(image, _nearest(inside > RIM[0], pixels[at_edge]))
     return Points(
-        positions, np.full(len(positions), step * metres_per_pixel(capture), np.float32), _sample(image, pixels),
+        positions, np.full(len(positions), step * metres_per_pixel(capture), np.float32), colors,
         rows, weights, distance < DYNAMIC_REACH,
     )  # fmt: skip
+
+
+def _back_points(
+    capture: Capture, image: np.ndarray, matte: np.ndarray, depth: np.ndarray, step: float, rng: np.random.Generator
+) -> Points:
+    """What closes the person behind: turned away from the camera, a shell of the front alone would be hollow.
+
+    The back has the colour of what is seen nearest to it along the silhouette: hair, neck, clothes, blurred, because
+    their pattern is not known there.
+    """
+    inside = _inside(capture, matte)
+    pixels = _scattered(inside > INSET, _steepness(capture, depth), step, rng)
+    rim = (RIM[0] < inside) & (inside < RIM[1]) & ~face_mask(capture)
+    blurred = _blurred(image, inside > RIM[0], BLUR / metres_per_pixel(capture))
+    n = len(pixels)
+    return Points(
+        lifted(capture, pixels, _sample(depth, pixels)),
+        np.full(n, step * metres_per_pixel(capture), np.float32), _sample(blurred, _nearest(rim, pixels)),
+        np.zeros((n, 3), int), np.zeros((n, 3), np.float32), np.zeros(n, bool),
+    )  # fmt: skip
+
+
+def _inside(capture: Capture, matte: np.ndarray) -> np.ndarray:
+    """(H, W) metres from the silhouette, 0 outside of it."""
+    person = np.pad(matte > 0.5, 1, mode="edge")  # the picture's border is no silhouette
+    return ndimage.distance_transform_edt(person)[1:-1, 1:-1] * metres_per_pixel(capture)
+
+
+def _nearest(where: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(N, 2) the pixels of a mask (H, W) closest to pixels (N, 2); these themselves when the mask is empty."""
+    if not where.any():
+        return pixels
+    rows, columns = ndimage.distance_transform_edt(~where, return_distances=False, return_indices=True)
+    cell = pixels.astype(int)
+    return np.stack((columns[cell[:, 1], cell[:, 0]], rows[cell[:, 1], cell[:, 0]]), -1) + 0.5
+
+
+def _blurred(image: np.ndarray, where: np.ndarray, deviation: float) -> np.ndarray:
+    """A picture (H, W, 3) smoothed within a mask (H, W), by a Gaussian of so many pixels."""
+    weight = where.astype(np.float32)
+    sums, total = (cv2.GaussianBlur(v, (0, 0), deviation) for v in (image * weight[..., None], weight))
+    return sums / np.maximum(total, 1e-6)[..., None]
+
+
+def _steepness(capture: Capture, depth: np.ndarray) -> np.ndarray:
+    """(H, W) area of a surface for an area of the picture, at most ``STEEPEST``."""
+    slope = np.stack(np.gradient(depth / metres_per_pixel(capture)))
+    return np.minimum(np.sqrt(1.0 + (slope**2).sum(0)), STEEPEST)
+
+
+def _scattered(where: np.ndarray, crowd: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarray:
+    """(N, 2) pixels where a mask (H, W) is set, about ``step`` apart, and more where ``crowd`` (H, W) exceeds 1."""
+    height, width = where.shape
+    ys, xs = np.mgrid[0.5:height:step, 0.5:width:step]
+    grid = np.stack((xs.ravel(), ys.ravel()), -1)
+    wanted = crowd[ys.ravel().astype(int), xs.ravel().astype(int)]
+    grid = np.repeat(grid, np.floor(wanted + rng.random(len(grid))).astype(int), axis=0)
+    pixels = grid + rng.uniform(-0.3 * step, 0.3 * step, grid.shape)
+    pixels = pixels.clip(0, (width - 1, height - 1))
+    cell = pixels.astype(int)
+    return pixels[where[cell[:, 1], cell[:, 0]]]
 
 
 def _nearest_landmark(neutral: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -32,8 +33,12 @@ GAUSSIAN_RATES = {
     "sh": Rate(6e-3, 1.2e-3),
     "bone_logits": Rate(2e-2, 2e-3),
 }
+RELIEF_TRAVEL, RELIEF_FALL = 0.12, 20.0
+"""How far the guessed depth would move if every step agreed on where to, metres, and how much slower it ends."""
 PLANE_RATE, NETWORK_RATE = Rate(5e-3, 5e-4), Rate(2e-3, 2e-4)
 POSE_RATE = Rate(1e-4, 1e-5)  # radians and metres a step; a residual's momentum makes about ten steps of each visit
+HIDDEN_SHARE = 0.05
+"""Of a step, that the person's back takes part in."""
 ELSEWHERE = 0.4
 """Share of the perceptual patches that look anywhere; the others look at the face."""
 POSES_FROM = 100
@@ -88,9 +93,7 @@ class Trainer:
         self.sampler = FrameSampler(capture, seed)
         self.reader = FrameReader(capture, self.sampler.pick, device)
         self.pull = PullStatistics(len(avatar.gaussians), device)
-        self.poses = PoseRefinement(
-            avatar.pose_inputs(performance), pose_spacing(self.total, len(self.sampler.frames))
-        )
+        self.poses = PoseRefinement(avatar.pose_inputs(performance), pose_spacing(self.total, len(self.sampler.frames)))
         self.head = torch.from_numpy(performance.head_pose.astype(np.float32))
         self.torso = torch.from_numpy(performance.torso_pose.astype(np.float32))
         self.optimizer = NamedAdam(*self.parameters())
@@ -98,12 +101,25 @@ class Trainer:
     def parameters(self) -> tuple[dict[str, torch.nn.Parameter], dict[str, Rate]]:
         parameters = {f"gaussians/{n}": getattr(self.avatar.gaussians, n) for n in PARAMETERS}
         rates = {f"gaussians/{n}": GAUSSIAN_RATES[n] for n in PARAMETERS}
-        modules = {"network": self.avatar.deformation, "speech": self.avatar.audio_encoder, "poses": self.poses}
+        modules = {
+            "network": self.avatar.deformation,
+            "speech": self.avatar.audio_encoder,
+            "poses": self.poses,
+            "depth": self.depth,
+        }
         for prefix, module in modules.items():
             for name, parameter in module.named_parameters() if module is not None else ():
                 parameters[f"{prefix}/{name}"] = parameter
-                rates[f"{prefix}/{name}"] = _rate(prefix, name)
+                rates[f"{prefix}/{name}"] = self._rate(prefix, name)
         return parameters, rates
+
+    def _rate(self, prefix: str, name: str) -> Rate:
+        if prefix == "poses":
+            return POSE_RATE
+        if prefix == "depth":
+            start = RELIEF_TRAVEL * math.log(RELIEF_FALL) / max(self.total, 1)
+            return Rate(start, start / RELIEF_FALL)
+        return PLANE_RATE if name.startswith("planes.") else NETWORK_RATE
 
     @property
     def total(self) -> int:
@@ -156,14 +172,18 @@ class Trainer:
         difference = drawn.image.detach() - target.image
         l1, squared = difference.abs().mean(), difference.square().mean()
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
-        loss = loss + self.weights.depth * self.depth(self.avatar.gaussians.means)
+        loss = loss + self.weights.depth * self.depth(self.avatar.gaussians)
         loss = loss + self.weights.poses * self.poses.size(frame).to(self.device)
         if motion.values is not None:
             loss = loss + self.weights.offsets * offset_size(motion.values)
             loss = loss + self._perceptual(drawn.image, target)
         loss.backward()
         self.pull.add(drawn.means2d_grad.norm(dim=1), drawn.radii > 0)
-        self.optimizer.step(self._progress(), self._active(stage))
+        self.depth.gather(self.avatar.gaussians)
+        relief = self.depth.relief.detach().clone()
+        with self._slowly(self.depth.hidden(self.avatar.gaussians.means)):
+            self.optimizer.step(self._progress(), self._active(stage))
+        self.depth.carry(self.avatar.gaussians, relief)
         self.step += 1
         self._maybe_densify()
         # The only time that a step waits for a GPU.
@@ -171,11 +191,24 @@ class Trainer:
         psnr = -10.0 * math.log10(max(squared_told, 1e-10))
         return StepReport(self.step - 1, stage, told, l1_told, psnr, self.avatar.n_gaussians)
 
+    @contextlib.contextmanager
+    def _slowly(self, rows: Tensor) -> Iterator[None]:
+        """Let the Gaussians of ``rows`` learn only a little of what they are asked to in here.
+
+        What shines through from behind would be painted to mend the picture in front, and be seen as that from aside.
+        """
+        before = [getattr(self.avatar.gaussians, name).detach()[rows] for name in PARAMETERS]
+        yield
+        with torch.no_grad():
+            for name, old in zip(PARAMETERS, before, strict=True):
+                parameter = getattr(self.avatar.gaussians, name)
+                parameter[rows] = old.lerp(parameter[rows], HIDDEN_SHARE)
+
     def _active(self, stage: str):
         refining = self.step >= POSES_FROM
 
         def active(name: str) -> bool:
-            if name.startswith("poses/"):
+            if name.startswith(("poses/", "depth/")):
                 return refining
             return stage == "speech" or name.startswith("gaussians/")
 
@@ -223,12 +256,6 @@ class Trainer:
             budget=p.max_gaussians, share=p.densify_share, pixel=self.pixel, generator=generator,
         )  # fmt: skip
         self.pull = PullStatistics(len(self.avatar.gaussians), self.device)
-
-
-def _rate(prefix: str, name: str) -> Rate:
-    if prefix == "poses":
-        return POSE_RATE
-    return PLANE_RATE if name.startswith("planes.") else NETWORK_RATE
 
 
 def offset_size(values: Tensor) -> Tensor:

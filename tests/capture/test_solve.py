@@ -201,6 +201,31 @@ def test_a_face_bobs_only_as_fast_as_the_head_nods(nods: float, kept: float) -> 
     assert bobbing > kept if nods else bobbing < kept
 
 
+def firm(count: int) -> np.ndarray:
+    """Information of corners that hold alike in all directions."""
+    return np.tile(np.eye(2), (count, 1, 1))
+
+
+def test_stripes_do_not_hold_the_torso_back() -> None:
+    rng = np.random.default_rng(8)
+    head = rigid(np.eye(3), np.array([0.0, -0.15, 1.0]))
+    corners = np.stack([rng.uniform(100, 400, 120), rng.uniform(350, 500, 120)], axis=1)
+    shift = np.linspace(0, 12, 40)
+    seen = np.tile(corners, (40, 1, 1))
+    seen[:, :30, 0] += shift[:, None]  # corners move; points on level stripes seem to stay
+    stripe = np.tile(np.diag([0.02, 1.0]), (90, 1, 1))
+    held = np.ones(seen.shape[:2], bool)
+
+    def moved(information: np.ndarray) -> float:
+        poses = torso.to_poses(torso.TorsoTrack(corners, seen, held, information), head, 0, 800.0, (512, 512), 25.0)
+        chest = torso._on_chest(corners - 256, head, 800.0)
+        found = (np.c_[chest, np.ones(120)] @ (poses[-1] @ np.linalg.inv(head)).T)[:, :3]
+        return float((800.0 * found[:, 0] / found[:, 2] + 256 - corners[:, 0]).mean())
+
+    assert moved(np.concatenate([firm(30), stripe])) > 9.0
+    assert moved(firm(120)) < 6.0
+
+
 def test_torso_motion_is_recovered() -> None:
     rng = np.random.default_rng(7)
     head = rigid(np.eye(3), np.array([0.0, -0.15, 1.0]))
@@ -215,7 +240,7 @@ def test_torso_motion_is_recovered() -> None:
     seen = 800.0 * moved[..., :2] / moved[..., 2:] + 256
     held = rng.uniform(size=seen.shape[:2]) < 0.8
     seen[~held] += 40.0
-    track = torso.TorsoTrack(corners, seen + rng.normal(0, 0.1, seen.shape), held)
+    track = torso.TorsoTrack(corners, seen + rng.normal(0, 0.1, seen.shape), held, firm(len(corners)))
     poses = torso.to_poses(track, head, 0, 800.0, (512, 512), 25.0)
     assert np.allclose(poses[0], head)
     found = np.einsum("nij,mj->nmi", poses @ np.linalg.inv(head), np.c_[chest, np.ones(120)])[..., :3]
@@ -226,7 +251,7 @@ def test_torso_motion_is_recovered() -> None:
 
 def test_torso_that_cannot_be_followed_stays() -> None:
     head = rigid(np.eye(3), np.array([0.0, 0.0, 1.0]))
-    track = torso.TorsoTrack(np.zeros((0, 2)), np.zeros((5, 0, 2)), np.zeros((5, 0), bool))
+    track = torso.TorsoTrack(np.zeros((0, 2)), np.zeros((5, 0, 2)), np.zeros((5, 0), bool), firm(0))
     assert not track.reliable
     assert np.array_equal(torso.to_poses(track, head, 2, 800.0, (512, 512), 25.0), np.tile(head, (5, 1, 1)))
 
