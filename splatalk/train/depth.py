@@ -6,6 +6,8 @@ to the chest: a neck that stands back under the chin, a notch between the collar
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import torch
@@ -99,6 +101,29 @@ def depth_prior(capture: Capture, device: torch.device) -> DepthPrior:
     return DepthPrior(front, back, face_mask(capture)[y, x], mean_face(capture), device)
 
 
+@dataclasses.dataclass
+class Held:
+    """What holds N Gaussians at one step.
+
+    Args:
+        at: (1, 1, N, 2) places on the maps, -1..1.
+        surface: (N,) depth of the closer of front and back, metres.
+        held: (N,) whether they are held at all, 0..1.
+        firmness: (N,) a metre over how far each may lie off.
+        share: (N,) how far each goes along with the relief of the front.
+        lift: (N,) by how much the relief has moved each, metres; knows its derivative.
+        hidden: (H,) numbers of those that belong to the back.
+    """
+
+    at: Tensor
+    surface: Tensor
+    held: Tensor
+    firmness: Tensor
+    share: Tensor
+    lift: Tensor
+    hidden: Tensor
+
+
 class DepthPrior(nn.Module):
     """Holds Gaussians near a surface, along the line of sight alone, and moves that surface to where turns show it.
 
@@ -136,41 +161,32 @@ class DepthPrior(nn.Module):
         columns, lines = (max(int(np.ceil(n * CELL / COARSE)), 2) for n in (width, height))
         self.relief = nn.Parameter(torch.zeros(1, 1, lines, columns, device=device))
 
-    def forward(self, gaussians: Gaussians) -> Tensor:
-        """Mean of Cauchy's robust penalty of how far Gaussians lie off the surface in depth."""
-        means = gaussians.means
-        at = self._cells(means)
-        front, back, room, held, _ = _sampled(self.layers, at)
-        off = means[:, 2] - front - self._share(gaussians) * _sampled(self.relief.detach(), at)[0]
-        behind = means[:, 2] - back
-        off = torch.where(behind.abs() < off.abs(), behind, off)
-        return (held * torch.log1p((off / room).square())).mean()
+    def look(self, gaussians: Gaussians) -> Held:
+        """Where the surface lies for every Gaussian as it is now."""
+        at = self._cells(gaussians.means)
+        front, back, room, held, guessed = _sampled(self.layers, at)
+        z = gaussians.means.detach()[:, 2]
+        hidden = z > (front + back) / 2
+        # The face is tracked, and the chest hardly turns.
+        share = guessed * ~hidden * gaussians.bone_logits.detach().sigmoid()
+        lift = share * _sampled(self.relief, at)[0]
+        surface = front + lift.detach()
+        surface = torch.where((z - back).abs() < (z - surface).abs(), back, surface)
+        return Held(at, surface, held, 1.0 / room, share, lift, hidden.nonzero()[:, 0])
 
-    def hidden(self, means: Tensor) -> Tensor:
-        """(N,) bool, which Gaussians (N, 3) belong to the back rather than to the front."""
-        front, back = _sampled(self.layers[:, :2], self._cells(means))
-        return means.detach()[:, 2] > (front + back) / 2
+    def forward(self, means: Tensor, seen: Held) -> Tensor:
+        """Mean of Cauchy's robust penalty of how far Gaussians (N, 3) lie off the surface in depth."""
+        return (seen.held * torch.log1p(((means[:, 2] - seen.surface) * seen.firmness).square())).mean()
 
-    def gather(self, gaussians: Gaussians) -> None:
+    def gather(self, means: Tensor, seen: Held) -> None:
         """Give the relief the gradient that the Gaussians over each of its cells have together."""
-        assert gaussians.means.grad is not None
-        share = self._share(gaussians)
-        with torch.enable_grad():
-            moved = _sampled(self.relief, self._cells(gaussians.means))[0] * share
-            (self.relief.grad,) = torch.autograd.grad(moved, self.relief, gaussians.means.grad[:, 2])
+        assert means.grad is not None
+        (self.relief.grad,) = torch.autograd.grad(seen.lift, self.relief, means.grad[:, 2])
 
-    def carry(self, gaussians: Gaussians, before: Tensor) -> None:
+    @torch.no_grad()
+    def carry(self, means: Tensor, seen: Held, before: Tensor) -> None:
         """Move the Gaussians by how the relief has changed since it was ``before``."""
-        with torch.no_grad():
-            change = _sampled(self.relief - before, self._cells(gaussians.means))[0]
-            gaussians.means[:, 2] += change * self._share(gaussians)
-
-    def _share(self, gaussians: Gaussians) -> Tensor:
-        """(N,) how far each Gaussian goes along with the relief of the front: the face is tracked, the chest hardly
-        turns.
-        """
-        guessed = _sampled(self.layers[:, 4:], self._cells(gaussians.means))[0]
-        return guessed * ~self.hidden(gaussians.means) * gaussians.bone_logits.detach().sigmoid()
+        means[:, 2] += seen.share * _sampled(self.relief - before, seen.at)[0]
 
     def _cells(self, means: Tensor) -> Tensor:
         """(1, 1, N, 2) places on the maps, -1..1."""

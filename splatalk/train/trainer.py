@@ -172,18 +172,19 @@ class Trainer:
         difference = drawn.image.detach() - target.image
         l1, squared = difference.abs().mean(), difference.square().mean()
         loss = loss + self.weights.matte * silhouette(drawn.alpha, target) + self.weights.thin * thinness(splats.scales)
-        loss = loss + self.weights.depth * self.depth(self.avatar.gaussians)
+        held = self.depth.look(self.avatar.gaussians)
+        loss = loss + self.weights.depth * self.depth(self.avatar.gaussians.means, held)
         loss = loss + self.weights.poses * self.poses.size(frame).to(self.device)
         if motion.values is not None:
             loss = loss + self.weights.offsets * offset_size(motion.values)
             loss = loss + self._perceptual(drawn.image, target)
         loss.backward()
         self.pull.add(drawn.means2d_grad.norm(dim=1), drawn.radii > 0)
-        self.depth.gather(self.avatar.gaussians)
+        self.depth.gather(self.avatar.gaussians.means, held)
         relief = self.depth.relief.detach().clone()
-        with self._slowly(self.depth.hidden(self.avatar.gaussians.means)):
+        with self._slowly(held.hidden):
             self.optimizer.step(self._progress(), self._active(stage))
-        self.depth.carry(self.avatar.gaussians, relief)
+        self.depth.carry(self.avatar.gaussians.means, held, relief)
         self.step += 1
         self._maybe_densify()
         # The only time that a step waits for a GPU.
