@@ -234,8 +234,8 @@ def _blurred(image: np.ndarray, where: np.ndarray, deviation: float) -> np.ndarr
 
 def _steepness(capture: Capture, depth: np.ndarray) -> np.ndarray:
     """(H, W) area of a surface for an area of the picture, at most ``STEEPEST``."""
-    slope = np.stack(np.gradient(depth / metres_per_pixel(capture)))
-    return np.minimum(np.sqrt(1.0 + (slope**2).sum(0)), STEEPEST)
+    down, across = np.gradient(depth / metres_per_pixel(capture))
+    return np.minimum(np.sqrt(1.0 + down**2 + across**2), STEEPEST)
 
 
 def _scattered(where: np.ndarray, crowd: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarray:
