@@ -36,6 +36,8 @@ FIRM, LOOSE = 0.004, 0.012
 """How far a Gaussian may lie off the face's surface, and off guessed surfaces, before it is pulled back, metres."""
 
 
+LENGTH = 0.004
+"""Largest standard deviation along the line of sight of a Gaussian on the face, metres."""
 COARSE = 0.012
 """Edge of a cell of what Gaussians learn of their depth together, metres."""
 
@@ -191,6 +193,19 @@ class DepthPrior(nn.Module):
     def _cells(self, means: Tensor) -> Tensor:
         """(1, 1, N, 2) places on the maps, -1..1."""
         return (2.0 * (means[:, :2].detach() - self.low) / (self.high - self.low) - 1.0)[None, None]
+
+
+@torch.no_grad()
+def shorten(gaussians: Gaussians) -> None:
+    """Shorten Gaussians on the face that stick out along the line of sight: from the front nobody sees how long they
+    are, from aside they are spikes.
+    """
+    w, x, y, z = torch.nn.functional.normalize(gaussians.quats, dim=1).unbind(1)
+    along = torch.stack((2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)), dim=1)
+    reach = along.abs() * gaussians.log_scales.exp()
+    most, axis = reach.max(dim=1)
+    excess = (most / LENGTH).clamp_min(1.0).log() * gaussians.dynamic
+    gaussians.log_scales.scatter_add_(1, axis[:, None], -excess[:, None])
 
 
 def _sampled(layers: Tensor, at: Tensor) -> Tensor:

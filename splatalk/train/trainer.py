@@ -19,7 +19,7 @@ from splatalk.capture.dataset import Capture
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.train.densify import PullStatistics, densify
-from splatalk.train.depth import depth_prior
+from splatalk.train.depth import depth_prior, shorten
 from splatalk.train.frames import FrameReader, FrameSampler
 from splatalk.train.losses import LossWeights, PatchPerceptual, Target, photometric, silhouette, thinness
 from splatalk.train.optimizer import NamedAdam, Rate
@@ -141,6 +141,7 @@ class Trainer:
 
     def finish(self) -> None:
         """Give the avatar what it keeps of the refined poses."""
+        shorten(self.avatar.gaussians)
         self.avatar.forget_features()
         self.avatar.pose_linear.copy_(self.poses.linear.detach())
         refined = [self.controls(int(f)) for f in self.sampler.frames]
@@ -249,7 +250,10 @@ class Trainer:
 
     def _maybe_densify(self) -> None:
         p = self.preset
-        if self.step % p.densify_every or self.step > p.densify_until * self.total:
+        if self.step % p.densify_every:
+            return
+        shorten(self.avatar.gaussians)
+        if self.step > p.densify_until * self.total:
             return
         generator = torch.Generator().manual_seed(self.seed * 7919 + self.step)
         densify(

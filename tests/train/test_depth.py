@@ -7,7 +7,7 @@ import torch
 from splatalk.avatar.face_mesh import CHIN
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.train import depth
-from splatalk.train.depth import DepthPrior, body_depth, depth_prior, lifted
+from splatalk.train.depth import LENGTH, DepthPrior, body_depth, depth_prior, lifted, shorten
 from splatalk.train.initialise import initialise
 
 BETWEEN_BROWS = 9
@@ -151,3 +151,15 @@ def test_the_chest_does_not_take_part(wall):
     seen = wall.look(gaussians)
     wall.gather(gaussians.means, seen)
     assert wall.relief.grad.abs().max() < 1e-3
+
+
+def test_spikes_along_the_view_are_shortened_and_nothing_else():
+    gaussians = on_the_head([[0.0, 0.0, 0.0]] * 3)
+    turned = torch.tensor([0.5**0.5, 0.5**0.5, 0.0, 0.0])  # a quarter turn about x
+    with torch.no_grad():
+        gaussians.quats.copy_(torch.stack((torch.tensor([1.0, 0, 0, 0]), turned, turned)))
+        gaussians.log_scales.copy_(torch.tensor([0.02, 0.02, 0.001]).log().expand(3, 3))
+    gaussians.dynamic |= torch.tensor([True, True, False])
+    shorten(gaussians)
+    expected = torch.tensor([[0.02, 0.02, 0.001], [0.02, LENGTH, 0.001], [0.02, 0.02, 0.001]])
+    torch.testing.assert_close(gaussians.log_scales.detach().exp(), expected)
