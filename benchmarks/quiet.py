@@ -20,7 +20,7 @@ from splatalk.avatar.audio_encoder import fit_audio_encoder
 from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.capture import Capture
 from splatalk.speech import SAMPLE_RATE, speech_windows
-from splatalk.speech.features import n_visemes
+from splatalk.speech.features import by_visemes, n_visemes
 
 SECONDS, FPS = 10.0, 25.0
 MOVED_M = 5e-4
@@ -40,6 +40,7 @@ def sounds(seed: int = 0) -> dict[str, np.ndarray]:
     made["breath"] = _breath(time, rng)
     made["organ, four chords"] = _chords(time, struck=False)
     made["piano, two chords a second"] = _chords(time, struck=True)
+    made["claps, two a second"] = noise(n, 0, rng) * 0.2 * np.exp(-(time % 0.5) / 0.02)
     return {name: np.asarray(sound, dtype=np.float32) for name, sound in made.items()}
 
 
@@ -68,7 +69,8 @@ def main() -> None:
     basis = MouthBasis.fit(capture.tracks.landmarks_head[train], capture.tracks.neutral)
     windows = speech_windows(FEATURES, capture.audio, capture.fps, capture.n_frames)
     mouth = basis.encode(capture.tracks.landmarks_head)
-    encoder = fit_audio_encoder(windows[train], mouth[train], basis, visemes=n_visemes(FEATURES))
+    shapes, words = n_visemes(FEATURES), not by_visemes(FEATURES)
+    encoder = fit_audio_encoder(windows[train], mouth[train], basis, visemes=shapes, words=words)
     assert encoder is not None, "no speech to learn from"
     rest = lips(basis, encoder.rest[None].numpy())
     print("| sound | frames in which the mouth moves |\n|---|---|")

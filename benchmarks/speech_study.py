@@ -19,7 +19,7 @@ from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.capture import Capture
 from splatalk.speech import PROSODY, SAMPLE_RATE, read_audio, speech_windows
-from splatalk.speech.features import feature_groups, n_visemes
+from splatalk.speech.features import by_visemes, feature_groups, n_visemes
 from splatalk.speech.sync import estimate_offset, moved
 
 BLOCKS, GAP = 8, 8
@@ -94,11 +94,11 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
     for variant in VARIANTS:
         audio = moved(capture.audio, offset.seconds if variant.aligned else 0.0)
         features = features_of(variant, audio, capture.fps, n)
-        shapes = n_visemes(variant.encoder)
-        encoder = fit_audio_encoder(features[train], mouth[train], basis, visemes=shapes)
+        shapes, words = n_visemes(variant.encoder), not by_visemes(variant.encoder)
+        encoder = fit_audio_encoder(features[train], mouth[train], basis, visemes=shapes, words=words)
         said = predict(encoder, basis, features[test], landmarks.shape[1])
         row = [correlation(said[:, k], seen[test, k]) for k in (0, 1)]
-        row += blocks(features, mouth, basis, seen, shapes)
+        row += blocks(features, mouth, basis, seen, shapes, words)
         for wav, truth in drives:
             opening = np.load(truth)["lip_opening_cm"]
             unseen = features_of(variant, read_audio(wav), capture.fps, len(opening))
@@ -107,7 +107,12 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
 
 
 def blocks(
-    features: np.ndarray, mouth: np.ndarray, basis: MouthBasis, seen: np.ndarray, visemes: int = 0
+    features: np.ndarray,
+    mouth: np.ndarray,
+    basis: MouthBasis,
+    seen: np.ndarray,
+    visemes: int = 0,
+    words: bool = True,
 ) -> list[float]:
     """Correlation over the whole clip, each block said by an encoder that never saw it or its neighbours."""
     place = np.arange(len(mouth)) * BLOCKS // len(mouth)
@@ -115,7 +120,7 @@ def blocks(
     for block in range(BLOCKS):
         held = place == block
         near = np.convolve(held, np.ones(2 * GAP + 1), "same") > 0
-        encoder = fit_audio_encoder(features, mouth, basis, valid=~near, visemes=visemes)
+        encoder = fit_audio_encoder(features, mouth, basis, valid=~near, visemes=visemes, words=words)
         said[held] = predict(encoder, basis, features[held], 478)
     return [correlation(said[:, k], seen[:, k]) for k in (0, 1)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.disturb import disturbed, faster
-from benchmarks.make_listener import LANGUAGES, VARIANTS, sentences
+from benchmarks.texts import LANGUAGES, VARIANTS, sentences
 from splatalk import progress
 from splatalk.errors import UserError
 from splatalk.files import atomic_path
@@ -52,8 +52,8 @@ def lessons(work: Path, count: int, *, held: bool = False, seed: int = 0) -> lis
         for k in range(count):
             path = work / f"{'held' if held else 'taught'}_{seed}_{k:03}.npz"
             if not path.exists():
-                _write(path, _make(np.random.default_rng([seed, k, held]), held))
-            found.append(_read(path))
+                write(path, _make(np.random.default_rng([seed, k, held]), held))
+            found.append(read(path))
             step()
     return found
 
@@ -79,7 +79,7 @@ def _make(rng: np.random.Generator, held: bool) -> Lesson:
     return Lesson(load("whisper").extract(heard), heard, [m for m in marks if m.start < LONGEST_S], clean)
 
 
-def _write(path: Path, lesson: Lesson) -> None:
+def write(path: Path, lesson: Lesson) -> None:
     marks = json.dumps([dataclasses.astuple(mark) for mark in lesson.phonemes])
     peak = max(float(np.abs(lesson.sound).max()), 1e-6)
     sound = np.round(lesson.sound / peak * 32000).astype(np.int16)
@@ -87,7 +87,7 @@ def _write(path: Path, lesson: Lesson) -> None:
         np.savez(file, words=lesson.words.astype(np.float16), sound=sound, marks=marks, clean=lesson.clean)
 
 
-def _read(path: Path) -> Lesson:
+def read(path: Path) -> Lesson:
     with np.load(path) as data:
         marks = [Mark(*mark) for mark in json.loads(str(data["marks"]))]
         sound = data["sound"].astype(np.float32) / 32000

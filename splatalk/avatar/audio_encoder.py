@@ -30,7 +30,8 @@ LEAST_SPEECH = 25
 
 _ACTIVITY = PROSODY.index("activity")
 _WORD_AXES = 128
-_GROUP_WEIGHT = {"words": 0.4, "curves": 0.5, "prosody": 0.4, "articulation": 1.0}
+_GROUP_WEIGHT = {"words": 0.4, "visemes": 0.4, "curves": 0.5, "prosody": 0.4, "articulation": 1.0}
+_CURVES_ALONE = 1.0  # weight of the curves where words do not count
 _CLOSING_GAIN = 2.5
 """Of windows that hold only probabilities: closed lips are certain from 0.4, as a window row averages 80 ms."""
 _SEALED_QUANTILE = 0.05
@@ -149,6 +150,7 @@ def fit_audio_encoder(
     valid: np.ndarray | None = None,
     seed: int = 0,
     visemes: int = 0,
+    words: bool = True,
 ) -> AudioEncoder | None:
     """Learn how a person's mouth follows speech.
 
@@ -162,6 +164,8 @@ def fit_audio_encoder(
         valid: (N,) bool, frames to use; None uses all.
         seed: of the token projection's start.
         visemes: how many columns of ``features`` are mouth shapes, see ``speech.features.n_visemes``.
+        words: learn from the encoder's own features; else from what was heard of visemes in them, which depends less on
+            whose voice it is (``speech.features.by_visemes``).
 
     Returns:
         the encoder, or None when the recording holds less than a second of speech.
@@ -171,7 +175,7 @@ def fit_audio_encoder(
     gate = _gate(torch.from_numpy(features.astype(np.float32)))[:, features.shape[1] // 2 - CONTEXT, 0].numpy()
     if gate.sum() < LEAST_SPEECH:
         return None
-    scaled = _Scaled(features, visemes)
+    scaled = _Scaled(features, visemes, words)
     weights = _SILENT_FRAME_WEIGHT + (1.0 - _SILENT_FRAME_WEIGHT) * gate.astype(np.float64)
     lips = _lip_axes(basis)
     fitted, constant, explained = _ridge(scaled(features), mouth.astype(np.float64), weights, lips)
@@ -226,26 +230,46 @@ def _lip_axes(basis: MouthBasis) -> np.ndarray:
 
 
 class _Scaled:
-    """Feature windows as regression inputs: groups centred and scaled to their weight, words cut to principal axes."""
+    """Feature windows as regression inputs: groups centred and scaled to their weight, words cut to principal axes.
 
-    def __init__(self, features: np.ndarray, visemes: int) -> None:
+    Without ``words``, probabilities of visemes are in their place; neither takes in how surely the lips are closed.
+    """
+
+    def __init__(self, features: np.ndarray, visemes: int, words: bool = True) -> None:
         middle = features.shape[1] // 2
         self.rows = slice(middle - CONTEXT, middle + CONTEXT + 1)
-        self.groups = feature_groups(features.shape[2], visemes)
+        self.groups, self.by_words = feature_groups(features.shape[2], visemes), words
         rows = features[:, middle].astype(np.float64)
         self.mean = rows.mean(0)
-        words = rows[:, self.groups["words"]] - self.mean[self.groups["words"]]
-        _, size, axes = np.linalg.svd(words, full_matrices=False)
+        parts = [self._words(rows)] if words else [self._columns(rows, "visemes")]
+        parts += [self._columns(rows, name) for name in ("curves", "prosody", "articulation")]
+        self.matrix = np.concatenate(parts, 1)
+        """(D, K): feature row to regression input."""
+
+    def _words(self, rows: np.ndarray) -> np.ndarray:
+        """(N, D) rows -> (D, k) principal axes of the words."""
+        group = self.groups["words"]
+        _, size, axes = np.linalg.svd(rows[:, group] - self.mean[group], full_matrices=False)
         count = min(_WORD_AXES, len(size))
         spread = max(float((size[:count] / math.sqrt(len(rows))).mean()), 1e-6)
-        d, first = features.shape[2], self.groups["curves"].start  # visemes do not regress, nor does what closes lips
-        self.matrix = np.zeros((d, count + d - first))  # (D, K): feature row to regression input
-        self.matrix[self.groups["words"], :count] = axes[:count].T * _GROUP_WEIGHT["words"] / spread / math.sqrt(count)
-        for name in ("curves", "prosody", "articulation"):
-            group = self.groups[name]
-            columns = np.arange(group.start, group.stop)
-            scale = _GROUP_WEIGHT[name] / np.maximum(rows[:, group].std(0), 1e-3) / math.sqrt(max(len(columns), 1))
-            self.matrix[columns, columns - first + count] = scale
+        matrix = np.zeros((len(self.mean), count))
+        matrix[group] = axes[:count].T * _GROUP_WEIGHT["words"] / spread / math.sqrt(count)
+        return matrix
+
+    def _columns(self, rows: np.ndarray, name: str) -> np.ndarray:
+        """(N, D) rows -> (D, k) a group's columns as they are, each brought to one spread.
+
+        Probabilities of visemes are brought to it together: a rare one must not count as much as a frequent one.
+        """
+        columns = np.arange(self.mean.size)[self.groups[name]]
+        spread = rows[:, columns].std(0)
+        if name == "visemes" and len(columns):
+            spread = np.full(len(columns), math.sqrt(np.mean(np.square(spread))))
+        matrix = np.zeros((len(self.mean), len(columns)))
+        weight = _CURVES_ALONE if name == "curves" and not self.by_words else _GROUP_WEIGHT[name]
+        scale = weight / np.maximum(spread, 1e-3) / math.sqrt(max(len(columns), 1))
+        matrix[columns, np.arange(len(columns))] = scale
+        return matrix
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(N, W, D) -> (N, rows * K)."""

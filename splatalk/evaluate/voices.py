@@ -34,12 +34,17 @@ def another_voice(samples: np.ndarray) -> np.ndarray:
     if len(samples) < N_FFT:
         return samples.copy()
     pitch, formants = LOWER if median_pitch(samples) > MIDDLE_HZ else HIGHER
+    moved = moved_voice(samples, pitch, formants)
+    loudness = np.sqrt(np.mean(np.square(samples, dtype=np.float64)) / (np.mean(np.square(moved)) + 1e-12))
+    return np.asarray(np.clip(moved * loudness, -1.0, 1.0), dtype=np.float32)
+
+
+def moved_voice(samples: np.ndarray, pitch: float, formants: float) -> np.ndarray:
+    """(S,) float32 with pitch and formants ``pitch`` and ``formants`` times as high, at the same times."""
     moved = librosa.effects.pitch_shift(
         samples, sr=SAMPLE_RATE, n_steps=12.0 * np.log2(pitch), n_fft=N_FFT, hop_length=HOP
     )
-    moved = _formants_moved(moved, formants / pitch)
-    loudness = np.sqrt(np.mean(np.square(samples, dtype=np.float64)) / (np.mean(np.square(moved)) + 1e-12))
-    return np.asarray(np.clip(moved * loudness, -1.0, 1.0), dtype=np.float32)
+    return np.asarray(_formants_moved(moved, formants / pitch), dtype=np.float32)
 
 
 def median_pitch(samples: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from splatalk.errors import AssetError
 from splatalk.speech.audio import SAMPLE_RATE
-from splatalk.speech.lip_reading import CURVES, SHAPES, shapes, viseme_probabilities
+from splatalk.speech.lip_reading import CURVES, SHAPES, shapes, speaking, viseme_probabilities
 from splatalk.speech.mel import MelEncoder
 from splatalk.speech.pretrained import MODELS, PretrainedEncoder
 from splatalk.speech.prior import ARTICULATION, articulation
@@ -140,6 +140,8 @@ def speech_windows(name: str, samples: np.ndarray, fps: float, n_frames: int) ->
     known = [words, prosody(samples, encoder.rate, len(words)), _articulation(encoder, words, samples)]
     if name in _SHAPES:
         known.insert(1, shapes(words) if name == "lips" else viseme_probabilities(words))
+    if name == "lips":
+        known[2][:, PROSODY.index("activity")] *= speaking(words)
     found = windows(np.concatenate(known, 1), encoder.rate, fps, n_frames, BEFORE, AFTER)
     if name == "lips":  # a closure may last 50 ms: an average would half open it
         column = words.shape[1] + SHAPES.index("closed")
@@ -164,6 +166,11 @@ def exact_name(name: str) -> str:
 def n_visemes(name: str) -> int:
     """How many columns of mouth shapes there are in ``speech_windows`` of that name."""
     return _SHAPES.get(name, 0)
+
+
+def by_visemes(name: str) -> bool:
+    """Whether a mouth is best learned from the visemes heard rather than from the encoder's own features."""
+    return name == "lips"
 
 
 def feature_groups(dim: int, visemes: int = 0) -> dict[str, slice]:

@@ -30,7 +30,7 @@ from splatalk.capture.performance import recorded_performance
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.speech import PROSODY, speech_windows
-from splatalk.speech.features import exact_name, feature_groups, n_visemes
+from splatalk.speech.features import by_visemes, exact_name, feature_groups, n_visemes
 from splatalk.train import checkpoint
 from splatalk.train.device import choose
 from splatalk.train.frames import mean_face
@@ -124,14 +124,14 @@ def listen(capture: Capture, speech: str, seed: int) -> Hearing:
     features = speech_windows(speech, capture.audio, capture.fps, capture.n_frames)
     codes = basis.encode(tracks.landmarks_head)
     with progress.bar("Learning how speech moves the mouth", 1, unit="fit") as advance:
-        encoder = fit_audio_encoder(features[frames], codes[frames], basis, seed=seed, visemes=n_visemes(speech))
+        encoder = fit_audio_encoder(
+            features[frames], codes[frames], basis, seed=seed, visemes=n_visemes(speech), words=not by_visemes(speech)
+        )
         advance(1)
     return Hearing(basis, codes, features, encoder)
 
 
-def build(
-    capture: Capture, preset: Preset, seed: int, device: torch.device, hearing: Hearing | None = None
-) -> Trainer:
+def build(capture: Capture, preset: Preset, seed: int, device: torch.device, hearing: Hearing | None = None) -> Trainer:
     """A trainer at step 0: speech encoder fitted to the tracked mouth, Gaussians in place, network fresh.
 
     Args:

@@ -211,7 +211,7 @@ def with_shapes() -> tuple[AudioEncoder, MouthBasis, np.ndarray, np.ndarray]:
     told = windows(((width - width.mean()) / width.std())[:, None].astype(np.float32), 25.0, 25.0, 260, 6, 6)
     features[..., groups["curves"].start + 1] = told[..., 0]
     codes = basis.encode(landmarks)
-    encoder = fit_audio_encoder(features[:220], codes[:220], basis, visemes=n)
+    encoder = fit_audio_encoder(features[:220], codes[:220], basis, visemes=n, words=False)
     assert encoder is not None
     return encoder, basis, features, codes
 
@@ -237,10 +237,34 @@ def test_lips_are_closed_as_surely_as_it_is_heard(with_shapes: tuple) -> None:
     assert gaps[2].max() <= np.quantile(opening(basis, codes[:220]), 0.06) + 1e-5 < gaps[0].max()
 
 
-def test_a_probability_of_a_viseme_alone_moves_nothing(with_shapes: tuple) -> None:
+def test_without_words_only_what_was_heard_in_them_moves_the_mouth(with_shapes: tuple) -> None:
     encoder, _, features, _ = with_shapes
-    heard = features[:20].copy()
-    heard[..., feature_groups(features.shape[-1], len(SHAPES))["visemes"]] = 1.0
+    groups = feature_groups(features.shape[-1], len(SHAPES))
+    said = {}
+    for name in ("words", "curves"):
+        heard = features[:20].copy()
+        heard[..., groups[name]] += 1.0
+        with torch.no_grad():
+            said[name] = encoder(torch.from_numpy(heard))[0]
     with torch.no_grad():
-        a, b = (encoder(torch.from_numpy(f))[0] for f in (features[:20], heard))
-    assert torch.equal(a, b)
+        before = encoder(torch.from_numpy(features[:20]))[0]
+    assert torch.equal(said["words"], before) and not torch.allclose(said["curves"], before)
+
+
+def test_visemes_tell_the_mouth_when_words_do_not() -> None:
+    landmarks, neutral, features = speaking(260, seed=3)
+    n = len(SHAPES)
+    features = np.concatenate((features[..., :-15], np.zeros((260, 13, n), np.float32), features[..., -15:]), -1)
+    groups = feature_groups(features.shape[-1], n)
+    features[..., groups["words"]] = 0.0
+    gap = mouth_opening_and_width(landmarks)[:, 0]
+    wide = (gap > np.median(gap)).astype(np.float32)[:, None]
+    features[..., groups["visemes"].start + CLOSED] = windows(1.0 - wide, 25.0, 25.0, 260, 6, 6)[..., 0]
+    features[..., groups["articulation"]] = 0.0
+    basis = MouthBasis.fit(landmarks, neutral)
+    codes = basis.encode(landmarks)
+    encoder = fit_audio_encoder(features[:220], codes[:220], basis, visemes=n, words=False)
+    assert encoder is not None
+    with torch.no_grad():
+        said = opening(basis, encoder(torch.from_numpy(features[220:]))[0].numpy())
+    assert np.corrcoef(said, gap[220:])[0, 1] > 0.7

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from splatalk.speech import SAMPLE_RATE, speech_windows
+from splatalk.speech import PROSODY, SAMPLE_RATE, speech_windows
 from splatalk.speech.features import feature_groups, load, n_visemes
-from splatalk.speech.lip_reading import CLOSED, SHAPES, shapes, viseme_probabilities
+from splatalk.speech.lip_reading import CLOSED, SHAPES, shapes, speaking, viseme_probabilities
 from splatalk.speech.synthesis import say
 from splatalk.speech.visemes import VISEMES
 from tests.conftest import require_assets
@@ -64,3 +64,27 @@ def test_a_short_closure_is_not_averaged_away(spoken):
     groups = feature_groups(got.shape[-1], n_visemes("lips"))
     assert [groups[k].stop - groups[k].start for k in ("visemes", "curves", "closed")] == [len(VISEMES), 2, 1]
     np.testing.assert_allclose(got[:, 6, groups["closed"].start], shapes(words)[: 2 * n : 2, -1], atol=1e-4)
+
+
+def struck(seconds: float) -> np.ndarray:
+    """Chords of a major key, struck twice a second."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    pitch = np.array((220.0, 175.0, 262.0, 196.0))[(time / 0.5).astype(int) % 4]
+    tones = sum(np.sin(2 * np.pi * pitch * step * k * time) / k for step in (1.0, 1.25, 1.5) for k in range(1, 5))
+    return np.asarray(0.03 * tones * np.exp(-(time % 0.5) / 0.3), dtype=np.float32)
+
+
+def test_speech_is_told_from_music(spoken):
+    encoder = load("whisper")
+    assert speaking(encoder.extract(spoken.samples))[10:-20].mean() > 0.9
+    assert speaking(encoder.extract(struck(4.0))).mean() < 0.02
+    assert speaking(np.zeros((0, encoder.dim), np.float32)).shape == (0,)
+    said, played = (speech_windows("lips", sound, 25.0, 80)[:, 6] for sound in (spoken.samples, struck(4.0)))
+    column = feature_groups(said.shape[-1], n_visemes("lips"))["prosody"].start + PROSODY.index("activity")
+    assert said[:, column].mean() > 0.5 and played[:, column].max() < 0.1
+
+
+def test_it_reads_the_same_wherever_a_clip_begins():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(120, 512)).astype(np.float32)
+    np.testing.assert_allclose(shapes(features)[30:80], shapes(features[15:100])[15:65], rtol=1e-3, atol=1e-3)
