@@ -3,12 +3,14 @@
     python -m benchmarks.live_study NAME.capture [--recordings ../shared/captures] [--names ada_drive1 ada_drive2]
 
 Fits every encoder on the first 10/11 of a capture and says the lips' opening of its last 1/11, of eight held-out blocks
-of the whole, and of recordings never enrolled, the latter against their truth. Nothing is drawn or trained.
+of the whole, and of recordings never enrolled, the latter against their truth. *Closed*: share of p, b and m of those
+during which the predicted lips close, counted as ``splatalk eval`` does. Nothing is drawn or trained.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +22,28 @@ from benchmarks.speech_study import blocks, correlation
 from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.capture import Capture
+from splatalk.evaluate.mouth import Range, closed_share
+from splatalk.evaluate.phonemes import read_closures
 from splatalk.speech import listener, live, read_audio, speech_windows
 
 Windows = Callable[[np.ndarray, float, int], np.ndarray]
 """(samples, fps, frames) -> (N, W, D)."""
+WHOLE = "lips"
+
+
+@dataclasses.dataclass(frozen=True)
+class Spoken:
+    """A recording that was never enrolled.
+
+    Args:
+        sound: (S,) float32, 16 kHz.
+        opening: (N,) true opening of the lips.
+        closures: (K, 2) seconds, when p, b and m are said.
+    """
+
+    sound: np.ndarray
+    opening: np.ndarray
+    closures: np.ndarray
 
 
 def live_at(lookahead_s: float) -> Windows:
@@ -38,6 +58,10 @@ def stood_in_at(lookahead_s: float) -> Windows:
         return np.pad(found, ((0, 0), (3, 3), (512, 0)))
 
     return windows
+
+
+def whole(samples: np.ndarray, fps: float, n: int) -> np.ndarray:
+    return speech_windows(WHOLE, samples, fps, n)
 
 
 def codes(encoder: AudioEncoder, windows: np.ndarray) -> np.ndarray:
@@ -55,19 +79,20 @@ def lips(basis: MouthBasis, mouth: np.ndarray) -> np.ndarray:
 class Study:
     """One person's capture, and recordings with truth."""
 
-    def __init__(self, capture: Capture, drives: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    def __init__(self, capture: Capture, drives: list[Spoken]) -> None:
         self.capture, self.drives = capture, drives
         landmarks = capture.tracks.landmarks_head
         self.train, self.test = capture.train_frames(), capture.test_frames()
         self.basis = MouthBasis.fit(landmarks[self.train], capture.tracks.neutral)
         self.mouth = self.basis.encode(landmarks)
         self.seen = mouth_opening_and_width(landmarks)
+        self.usual = Range.of(self.seen[capture.tracks.valid, 0])
 
     def windows(self, kind: Windows) -> np.ndarray:
         return kind(self.capture.audio, self.capture.fps, self.capture.n_frames)
 
     def fit(self, windows: np.ndarray) -> AudioEncoder:
-        encoder = fit_audio_encoder(windows[self.train], self.mouth[self.train], self.basis)
+        encoder = fit_audio_encoder(windows[self.train], self.mouth[self.train], self.basis, visemes=live.VISEMES)
         assert encoder is not None, "no speech to learn from"
         return encoder
 
@@ -77,48 +102,45 @@ class Study:
         used = encoder or self.fit(windows)
         said = lips(self.basis, codes(used, windows[self.test]))
         figures = [correlation(said[:, k], self.seen[self.test, k]) for k in (0, 1)]
-        figures += [np.nan, np.nan] if encoder else blocks(windows, self.mouth, self.basis, self.seen)
-        restless = []
-        for samples, opening in self.drives:
-            mouth = codes(used, kind(samples, self.capture.fps, len(opening)))
-            gap = lips(self.basis, mouth)[:, 0]
-            figures.append(correlation(gap, opening))
+        figures += (
+            [np.nan, np.nan] if encoder else blocks(windows, self.mouth, self.basis, self.seen, visemes=live.VISEMES)
+        )
+        fps, restless, closed = self.capture.fps, [], []
+        for drive in self.drives:
+            n = len(drive.opening)
+            gap = lips(self.basis, codes(used, kind(drive.sound, fps, n)))[:, 0]
+            figures.append(correlation(gap, drive.opening))
             restless.append(1e3 * float(np.abs(np.diff(gap, 2)).mean()))
-        cells = [f"{value:.2f}" for value in figures] + [f"{np.mean(restless):.2f}" if restless else "-"]
-        print(f"| {title} | " + " | ".join(cells) + " |", flush=True)
+            closed.append(closed_share(gap, drive.closures, np.arange(n), fps, self.usual.closed_below))
+        cells = [f"{value:.2f}" for value in figures] + [f"{share:.0f} %" for share in closed]
+        print(
+            f"| {title} | " + " | ".join([*cells, f"{np.mean(restless):.2f}" if restless else "-"]) + " |", flush=True
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("capture", type=Path)
-    parser.add_argument("--recordings", type=Path, help="folder with NAME.wav and NAME_gt.npz")
+    parser.add_argument("--recordings", type=Path, help="folder with NAME.wav, NAME_gt.npz and NAME_phonemes.json")
     parser.add_argument("--names", nargs="*", default=["ada_drive1", "ada_drive2"])
+    parser.add_argument("--live-only", action="store_true", help="leave out what hears whole recordings")
     options = parser.parse_args()
 
     drives = []
     for name in options.names:
         folder = options.recordings or shared_recordings()
-        drives.append((read_audio(folder / f"{name}.wav"), np.load(folder / f"{name}_gt.npz")["lip_opening_cm"]))
+        opening = np.load(folder / f"{name}_gt.npz")["lip_opening_cm"]
+        closures = read_closures(folder / f"{name}_phonemes.json").times
+        drives.append(Spoken(read_audio(folder / f"{name}.wav"), opening, closures))
     study = Study(Capture.load(options.capture), drives)
-    titles = [
-        "heard",
-        "tail opening",
-        "tail width",
-        "blocks opening",
-        "blocks width",
-        *options.names,
-        "2nd difference, mm",
-    ]
+    titles = ["heard", "tail opening", "tail width", "blocks opening", "blocks width", *options.names]
+    titles += [*(f"{name} closed" for name in options.names), "2nd difference, mm"]
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
-
-    def whole(samples: np.ndarray, fps: float, n: int) -> np.ndarray:
-        return speech_windows("whisper", samples, fps, n)
-
-    study.row("whole recording (Whisper)", whole)
-    ordinary = study.fit(study.windows(whole))
     for seconds in live.LOOKAHEADS_S:
         study.row(f"live, {1000 * seconds:.0f} ms", live_at(seconds))
-    study.row("without a live encoder, 160 ms", stood_in_at(0.16), ordinary)
+    if not options.live_only:
+        study.row("whole recording (Whisper)", whole)
+        study.row("without a live encoder, 160 ms", stood_in_at(0.16), study.fit(study.windows(whole)))
 
 
 if __name__ == "__main__":

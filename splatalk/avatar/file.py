@@ -175,8 +175,9 @@ def _live_encoder(
         return None
     known = [live.key(seconds) for seconds in live.LOOKAHEADS_S]
     configs = {ms: AudioEncoderConfig(**header["encoders"][ms]) for ms in known}
+    shape = (live.ROWS, live.DIM, mouth_dim, live.VISEMES)
     for config in configs.values():
-        if (config.window, config.dim, config.mouth_dim) != (live.ROWS, live.DIM, mouth_dim) or config.token_dim > 4096:
+        if (config.window, config.dim, config.mouth_dim, config.visemes) != shape or config.token_dim > 4096:
             raise ValueError(f"live_encoder has another shape: {config}")
     return {ms: AudioEncoder(config) for ms, config in configs.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from splatalk.drive.conversation import Conversation, smile_code
 from splatalk.drive.from_audio import Head, still
 from splatalk.errors import UserError
 from splatalk.speech import PROSODY, SAMPLE_RATE, listener, live
+from splatalk.speech.features import feature_groups
+from splatalk.speech.prior import ARTICULATION
 
 FADE_S = 0.2
 """In which the mouth goes from what it did to what it does now, when words begin, end or are cut off."""
@@ -26,7 +29,7 @@ _Moved = tuple[dict[str, np.ndarray], float]
 
 _LOST_S = 0.3  # sound of the other side that stays away this long is over
 _VOICE_DELAY = 4  # steps of 20 ms after which voice is told more surely
-_ACTIVITY = PROSODY.index("activity") - listener.N_ESTIMATES  # column of a window, from its end
+_ACTIVITY = PROSODY.index("activity") - len(PROSODY) - len(ARTICULATION)  # column of a window, from its end
 
 
 class Stream:
@@ -74,6 +77,8 @@ class Stream:
         self._last = self._mouth.rest
         self._gap, self._faded = np.zeros_like(self._last), 0.0
         self._silence()
+        self._mouth(np.stack([listener.hear(self._hearing, np.zeros(listener.STEP, np.float32))] * live.SPAN))
+        self._silence()  # what is loaded at first use is loaded now, and the first sound need not wait for it
 
     @property
     def fps(self) -> float:
@@ -220,15 +225,36 @@ class _LiveMouth:
         encoder = avatar.audio_encoder if avatar.live_encoder is None else avatar.live_encoder[live.key(lookahead_s)]
         if not isinstance(encoder, AudioEncoder):
             raise UserError("This avatar cannot be driven by sound.", "Enrol it again from a recording with speech.")
-        # An encoder for recorded sound gets prosody and articulation; its words stay at what they are in silence.
-        self.columns = listener.N_ESTIMATES if self.stand_in else live.DIM
-        weight = encoder.weight.numpy()[:, -self.columns :]  # (C, columns, 7)
+        # An encoder for recorded sound gets what it knows of lips and voice; its words stay what they are in silence.
+        n = encoder.config.visemes
+        groups = feature_groups(live.DIM, live.VISEMES)
+        first = live.DIM if self.stand_in else 0
+        shapes = np.arange(groups["visemes"].start, groups["visemes"].start + n)
+        voice = np.arange(groups["prosody"].start, live.DIM)
+        self.columns = np.concatenate((np.arange(first, groups["words"].stop), shapes, voice))
+        weight = encoder.weight.numpy()[:, -len(self.columns) :]  # (C, columns, 7)
         self.weight = np.ascontiguousarray(weight.transpose(0, 2, 1).reshape(len(weight), -1))
         self.bias, self.rest = encoder.bias.numpy().copy(), encoder.rest.numpy().copy()
+        self.close = _closing(encoder, groups)
 
     def __call__(self, recent: np.ndarray) -> tuple[np.ndarray, float]:
         """(SPAN, C + 1) newest steps of the listener -> (C,) code, and voice activity 0..1."""
-        rows = live.window(recent, self.lookahead)[:, -self.columns :]
-        spoken = self.weight @ rows.ravel() + self.bias
+        rows = live.window(recent, self.lookahead)
+        spoken = self.weight @ rows[:, self.columns].ravel() + self.bias
+        spoken = self.close(rows[live.CONTEXT], spoken)
         voiced = float(np.clip(rows[:, _ACTIVITY].max(), 0.0, 1.0))
         return np.asarray(self.rest + voiced * (spoken - self.rest), dtype=np.float32), voiced
+
+
+def _closing(encoder: AudioEncoder, groups: dict[str, slice]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """How lips close where it is heard: (window row, code (C,)) -> code, as in ``AudioEncoder.codes``."""
+    if encoder.config.visemes < live.VISEMES:
+        return lambda row, code: code
+    opens, closes, sealed = (t.numpy().copy() for t in (encoder.opens, encoder.closes, encoder.sealed))
+    column = groups["closed"].start
+
+    def close(row: np.ndarray, code: np.ndarray) -> np.ndarray:
+        too_open = max(float(code @ opens) - float(sealed), 0.0)
+        return np.asarray(code - float(row[column]) * too_open * closes)
+
+    return close

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from splatalk.speech import listener
+from splatalk.speech.lip_reading import SHAPES
 from splatalk.speech.listener import STEP_RATE
 
 LOOKAHEADS_S = (0.0, 0.08, 0.16, 0.32)
@@ -21,7 +22,10 @@ SPAN = 2 * ROWS - 1
 """Newest steps of ``listener.hear`` that a window is made of."""
 
 DIM = listener.WIDTH + listener.N_ESTIMATES
-"""D, columns of a window as in ``features.feature_groups``: what the listener knows, prosody, articulation."""
+"""D, columns of a window, in groups as in ``features.feature_groups``: what the listener knows, then its estimates."""
+
+VISEMES = len(SHAPES)
+"""How many of them are mouth shapes, see ``features.n_visemes``."""
 
 
 def steps_until(frame: int, fps: float, lookahead_s: float) -> int:
@@ -70,8 +74,8 @@ def window(recent: np.ndarray, lookahead: int) -> np.ndarray:
         lookahead: steps that the frame lies before the newest.
 
     Returns:
-        (..., 7, D) float32. What is known: of the newest 240 ms, rows 40 ms apart. Prosody and articulation: rows 40 ms
-        apart with the frame in the middle; those later than the newest sample are guessed.
+        (..., 7, D) float32. What is known: of the newest 240 ms, rows 40 ms apart. The rest: rows 40 ms apart with the
+        frame in the middle, each what holds at its own time; those later than the newest sample are guessed.
     """
     found = listener.estimates(recent[..., -1, :], lookahead, CONTEXT)
     return np.concatenate((recent[..., ::2, : listener.WIDTH], found), -1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
 from splatalk.avatar.model import Avatar
 from splatalk.capture.dataset import Capture
-from splatalk.speech.live import LOOKAHEADS_S, heard, key, live_windows
+from splatalk.speech.live import LOOKAHEADS_S, VISEMES, heard, key, live_windows
 
 
 def fit_live(avatar: Avatar, capture: Capture, seed: int = 0) -> dict[str, AudioEncoder] | None:
@@ -24,7 +24,7 @@ def fit_live(avatar: Avatar, capture: Capture, seed: int = 0) -> dict[str, Audio
     fitted: dict[str, AudioEncoder] = {}
     for lookahead in LOOKAHEADS_S:
         windows = live_windows(known, capture.fps, capture.n_frames, lookahead)
-        encoder = fit_audio_encoder(windows[frames], codes, avatar.mouth_basis, seed=seed)
+        encoder = fit_audio_encoder(windows[frames], codes, avatar.mouth_basis, seed=seed, visemes=VISEMES)
         if encoder is None:
             return None
         fitted[key(lookahead)] = encoder.eval().requires_grad_(False)

@@ -13,6 +13,7 @@ from splatalk.drive.adjust import Adjust
 from splatalk.drive.stream import FADE_S, Stream
 from splatalk.errors import UserError
 from splatalk.speech import live, read_audio
+from splatalk.speech.features import feature_groups
 from tests.conftest import SAMPLE_SPEECH
 
 NAMES = ("mouth", "head_pose", "torso_pose", "expression", "gaze")
@@ -64,6 +65,8 @@ def test_the_mouth_is_that_of_the_fitted_encoder(person, words):
 
     frames = spoken(Stream(person, lookahead_s=0.16), [words])
     windows = live.live_windows(live.heard(words, 25.0, 39), 25.0, 39, 0.16)
+    closed = windows[:, live.CONTEXT, feature_groups(live.DIM, live.VISEMES)["closed"]]
+    assert closed.max() > 0.5 and closed.min() < 0.1, "lips that close and lips that do not"
     with torch.no_grad():
         codes = person.live_encoder["160"](torch.from_numpy(windows))[0].numpy()
     settled = round(FADE_S * 25)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from splatalk.errors import UserError
 from splatalk.speech import PROSODY, listener, live, read_audio, speech_windows
 from splatalk.speech.features import feature_groups
+from splatalk.speech.synthesis import say
 from tests.conftest import SAMPLE_SPEECH
 
-VOICE = feature_groups(live.DIM)["prosody"].start
+GROUPS = feature_groups(live.DIM, live.VISEMES)
+VOICE = GROUPS["prosody"].start
 ACTIVITY = VOICE + PROSODY.index("activity")
 
 
@@ -74,6 +77,34 @@ def test_a_quiet_speaker_is_heard_like_a_loud_one(speech: np.ndarray) -> None:
         for g in (1.0, 0.12)
     )
     assert np.corrcoef(loud, quiet)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("lookahead", [0.08, 0.16, 0.32])
+def test_lips_close_where_p_b_or_m_is_said(lookahead: float) -> None:
+    try:
+        spoken = say("My mother bought a big paper boat, and Bob made a map of the bay.", "en-us", 150)
+    except UserError as error:
+        pytest.skip(f"NOT TESTED: {error}")
+    n = int(len(spoken.samples) / 640)
+    closed = live.live_windows(live.heard(spoken.samples, 25.0, n), 25.0, n, lookahead)[:, 3, GROUPS["closed"].start]
+    times = np.arange(n) / 25.0
+
+    def found(viseme: str) -> np.ndarray:
+        marks = [m for m in spoken.visemes if m.text == viseme]
+        return np.array([closed[(times > m.start - 0.04) & (times < m.end + 0.04)].max(initial=0.0) for m in marks])
+
+    assert (found("PP") > 0.5).mean() >= 0.7
+    open_wide = np.zeros(n, bool)
+    for mark in spoken.visemes:
+        open_wide |= (mark.text == "aa") & (times > mark.start + 0.03) & (times < mark.end - 0.03)
+    assert open_wide.sum() > 5 and (closed[open_wide] > 0.5).mean() <= 0.2
+
+
+def test_rumble_is_not_heard(speech: np.ndarray) -> None:
+    n = 150
+    rumble = 0.1 * np.sin(2 * np.pi * 12 * np.arange(len(speech)) / 16000).astype(np.float32)
+    plain, shaken = (live.live_windows(live.heard(s, 25.0, n), 25.0, n, 0.16)[:, 3] for s in (speech, speech + rumble))
+    assert np.abs(plain - shaken).mean() < 0.05 * plain.std()
 
 
 def test_unknown_lookahead() -> None:
