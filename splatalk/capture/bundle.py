@@ -133,6 +133,20 @@ def linearise(
     return Linear(error, weight, by_pose, by_camera @ rotation[:, None])
 
 
+def residuals(
+    seen: Observations, points: Points, rotation: np.ndarray, translation: np.ndarray, focal: float
+) -> np.ndarray:
+    """(N, Q, 2) pixels from where points are seen to where they are expected, in pieces that bound memory."""
+    out = np.empty(seen.seen.shape)
+    for begin in range(0, len(rotation), _CHUNK):
+        rows = slice(begin, begin + _CHUNK)
+        part = seen.part(rows)
+        turned = np.einsum("nij,nqj->nqi", rotation[rows], points.at(part.point, part.terms))
+        camera = turned + translation[rows, None]
+        out[rows] = focal * camera[..., :2] / np.maximum(camera[..., 2:], 1e-3) - part.seen
+    return out
+
+
 def fit_frames(
     seen: Observations,
     points: Points,

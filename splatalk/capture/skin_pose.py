@@ -167,7 +167,7 @@ class _Solver:
             seen, points, *corrected(self.rotation, self.place, some, *free), self.focal, self.noise, _LANDMARKS, 8
         )
         held = np.trace(seen.information, axis1=-2, axis2=-1).sum(axis=1)
-        error = bundle.linearise(seen, points, rotation, place, self.focal, self.noise).error
+        error = bundle.residuals(seen, points, rotation, place, self.focal)
         square = np.einsum("nqi,nqij,nqj->n", error, seen.information, error)
         return SkinPoses(
             rotation,
@@ -185,7 +185,7 @@ class _Solver:
 
     def _steadiness(self, seen: Observations, points: Points, rotation: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(M,) trust in each point by how well it goes along with the others."""
-        error = bundle.linearise(seen, points, rotation, place, self.focal, self.noise).error
+        error = bundle.residuals(seen, points, rotation, place, self.focal)
         length = np.sqrt(np.einsum("nqi,nqij,nqj->nq", error, self.information[seen.point], error))
         used = seen.information[..., 0, 0] > 0
         order = np.argsort(seen.point[used], kind="stable")

@@ -261,3 +261,18 @@ def test_distance_is_not_livelier_than_the_rest() -> None:
     noise = 0.004 * np.convolve(noise[:, 0], np.ones(12) / 12, "same")[:, None]
     assert choose_distance_cutoff(real, sway, 25.0, 2.0) > 1.0
     assert choose_distance_cutoff(noise, 0.01 * sway, 25.0, 2.0) == 0.5  # the lowest
+
+
+def test_residuals_are_those_of_the_linearised_problem() -> None:
+    rng = np.random.default_rng(8)
+    n, m, q, k = bundle._CHUNK + 20, 30, 12, 2
+    points = bundle.Points(rng.normal(0, 0.05, (m, 3)), rng.normal(0, 0.002, (m, k, 3)))
+    seen = bundle.Observations(
+        rng.integers(0, m, (n, q)),
+        rng.normal(0, 30, (n, q, 2)),
+        np.tile(np.eye(2), (n, q, 1, 1)),
+        rng.normal(size=(n, k)),
+    )
+    pose = rotation_from_vector(rng.normal(0, 0.1, (n, 3))), rng.normal(0, 0.02, (n, 3)) + np.array([0.0, 0.0, 0.8])
+    expected = bundle.linearise(seen, points, *pose, FOCAL, 0.4).error
+    assert np.allclose(bundle.residuals(seen, points, *pose, FOCAL), expected)
