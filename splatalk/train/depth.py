@@ -36,8 +36,10 @@ FIRM, LOOSE = 0.004, 0.012
 """How far a Gaussian may lie off the face's surface, and off guessed surfaces, before it is pulled back, metres."""
 
 
-LENGTH = 0.004
-"""Largest standard deviation along the line of sight of a Gaussian on the face, metres."""
+LENGTH, BEFORE = 0.004, 0.015
+"""Largest standard deviation along the line of sight of a Gaussian on the face, and how far before it any may lie, metres:
+glasses and a fringe do.
+"""
 COARSE = 0.012
 """Edge of a cell of what Gaussians learn of their depth together, metres."""
 
@@ -189,6 +191,17 @@ class DepthPrior(nn.Module):
     def carry(self, means: Tensor, seen: Held, before: Tensor) -> None:
         """Move the Gaussians by how the relief has changed since it was ``before``."""
         means[:, 2] += seen.share * _sampled(self.relief - before, seen.at)[0]
+
+    @torch.no_grad()
+    def tidy(self, gaussians: Gaussians) -> None:
+        """Push back what lies far before the tracked face, and shorten what sticks out of it (``shorten``).
+
+        A shadow that wanders over a turning face looks like something near that floats before it.
+        """
+        front, _, _, _, guessed = _sampled(self.layers, self._cells(gaussians.means))
+        nearest = torch.where(guessed < 0.5, front - BEFORE, -torch.inf)
+        gaussians.means[:, 2] = torch.maximum(gaussians.means[:, 2], nearest)
+        shorten(gaussians)
 
     def _cells(self, means: Tensor) -> Tensor:
         """(1, 1, N, 2) places on the maps, -1..1."""

@@ -19,7 +19,7 @@ from splatalk.capture.dataset import Capture
 from splatalk.config import Preset
 from splatalk.render.rasterize import rasterize
 from splatalk.train.densify import PullStatistics, densify
-from splatalk.train.depth import depth_prior, shorten
+from splatalk.train.depth import depth_prior
 from splatalk.train.frames import FrameReader, FrameSampler
 from splatalk.train.losses import LossWeights, PatchPerceptual, Target, photometric, silhouette, thinness
 from splatalk.train.optimizer import NamedAdam, Rate
@@ -141,7 +141,7 @@ class Trainer:
 
     def finish(self) -> None:
         """Give the avatar what it keeps of the refined poses."""
-        shorten(self.avatar.gaussians)
+        self.depth.tidy(self.avatar.gaussians)
         self.avatar.forget_features()
         self.avatar.pose_linear.copy_(self.poses.linear.detach())
         refined = [self.controls(int(f)) for f in self.sampler.frames]
@@ -252,7 +252,7 @@ class Trainer:
         p = self.preset
         if self.step % p.densify_every:
             return
-        shorten(self.avatar.gaussians)
+        self.depth.tidy(self.avatar.gaussians)
         if self.step > p.densify_until * self.total:
             return
         generator = torch.Generator().manual_seed(self.seed * 7919 + self.step)

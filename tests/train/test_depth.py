@@ -7,7 +7,7 @@ import torch
 from splatalk.avatar.face_mesh import CHIN
 from splatalk.avatar.gaussians import Gaussians
 from splatalk.train import depth
-from splatalk.train.depth import LENGTH, DepthPrior, body_depth, depth_prior, lifted, shorten
+from splatalk.train.depth import BEFORE, LENGTH, DepthPrior, body_depth, depth_prior, lifted, shorten
 from splatalk.train.initialise import initialise
 
 BETWEEN_BROWS = 9
@@ -163,3 +163,9 @@ def test_spikes_along_the_view_are_shortened_and_nothing_else():
     shorten(gaussians)
     expected = torch.tensor([[0.02, 0.02, 0.001], [0.02, LENGTH, 0.001], [0.02, 0.02, 0.001]])
     torch.testing.assert_close(gaussians.log_scales.detach().exp(), expected)
+
+
+def test_nothing_floats_before_the_tracked_face(wall):
+    gaussians = on_the_head([[-0.05, 0.0, 0.05], [-0.05, 0.0, 0.095], [0.05, -0.05, 0.1]])
+    wall.tidy(gaussians)
+    torch.testing.assert_close(gaussians.means.detach()[:, 2], torch.tensor([0.1 - BEFORE, 0.095, 0.1]))
