@@ -37,8 +37,8 @@ FIRM, LOOSE = 0.004, 0.012
 
 
 LENGTH, BEFORE = 0.004, 0.015
-"""Largest standard deviation along the line of sight of a Gaussian on the face, and how far before it any may lie, metres:
-glasses and a fringe do.
+"""Largest standard deviation along the line of sight of a Gaussian on the face, and how far before it any may lie,
+metres: glasses and a fringe do.
 """
 COARSE = 0.012
 """Edge of a cell of what Gaussians learn of their depth together, metres."""
