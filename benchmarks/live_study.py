@@ -92,7 +92,9 @@ class Study:
         return kind(self.capture.audio, self.capture.fps, self.capture.n_frames)
 
     def fit(self, windows: np.ndarray) -> AudioEncoder:
-        encoder = fit_audio_encoder(windows[self.train], self.mouth[self.train], self.basis, visemes=live.VISEMES)
+        encoder = fit_audio_encoder(
+            windows[self.train], self.mouth[self.train], self.basis, visemes=live.VISEMES, words=False
+        )
         assert encoder is not None, "no speech to learn from"
         return encoder
 
@@ -103,7 +105,9 @@ class Study:
         said = lips(self.basis, codes(used, windows[self.test]))
         figures = [correlation(said[:, k], self.seen[self.test, k]) for k in (0, 1)]
         figures += (
-            [np.nan, np.nan] if encoder else blocks(windows, self.mouth, self.basis, self.seen, visemes=live.VISEMES)
+            [np.nan, np.nan]
+            if encoder
+            else blocks(windows, self.mouth, self.basis, self.seen, live.VISEMES, words=False)
         )
         fps, restless, closed = self.capture.fps, [], []
         for drive in self.drives:

@@ -24,7 +24,7 @@ def fit_live(avatar: Avatar, capture: Capture, seed: int = 0) -> dict[str, Audio
     fitted: dict[str, AudioEncoder] = {}
     for lookahead in LOOKAHEADS_S:
         windows = live_windows(known, capture.fps, capture.n_frames, lookahead)
-        encoder = fit_audio_encoder(windows[frames], codes, avatar.mouth_basis, seed=seed, visemes=VISEMES)
+        encoder = fit_audio_encoder(windows[frames], codes, avatar.mouth_basis, seed=seed, visemes=VISEMES, words=False)
         if encoder is None:
             return None
         fitted[key(lookahead)] = encoder.eval().requires_grad_(False)
