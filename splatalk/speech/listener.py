@@ -51,6 +51,9 @@ SILENCE_DB = -32.0
 SILENT_STEPS = (15, 30)
 """After so many steps of it the mouth begins to be, and is, at rest."""
 
+EVEN_STEPS, EVEN_DB = 50, (4.0, 8.0)
+"""Sound whose level keeps within so many dB for so long is no speech, and what varies by more may be: hum is even."""
+
 START_LEVEL_DB, MIN_LEVEL_DB, MAX_LEVEL_DB = TARGET_DB, -50.0, 0.0
 
 SPEECH_DB = 20.0
@@ -101,6 +104,7 @@ class Hearing:
         rumble: (2, 2) state of the filter that cuts it off.
         tail: (240,) newest samples, which the next spectrum overlaps.
         level: loudness of the speaker, dB: about the 90th percentile of what is heard.
+        levels: loudness of the newest ``EVEN_STEPS`` steps, dB.
         usual: spectrum of the speaker.
         silent: steps since something was heard that may be speech.
         memory: for each layer its newest inputs (C,), oldest first, 2 * dilation of them.
@@ -109,6 +113,7 @@ class Hearing:
     rumble: np.ndarray
     tail: np.ndarray
     level: float
+    levels: deque[float]
     usual: Usual
     silent: int
     memory: list[deque[np.ndarray]]
@@ -130,7 +135,10 @@ def begin() -> Hearing:
     zero = np.zeros(WIDTH, np.float32)
     memory = [deque([zero] * (2 * d), maxlen=2 * d) for d in DILATIONS]
     usual = Usual(_table()["typical"])
-    return Hearing(np.zeros((2, 2)), np.zeros(_TAIL, np.float32), START_LEVEL_DB, usual, SILENT_STEPS[1], memory)
+    levels = deque([MIN_LEVEL_DB] * EVEN_STEPS, maxlen=EVEN_STEPS)
+    return Hearing(
+        np.zeros((2, 2)), np.zeros(_TAIL, np.float32), START_LEVEL_DB, levels, usual, SILENT_STEPS[1], memory
+    )
 
 
 def hear(state: Hearing, block: np.ndarray) -> np.ndarray:
@@ -152,6 +160,7 @@ def hear(state: Hearing, block: np.ndarray) -> np.ndarray:
         x = x + (table[f"mix{k}.weight"].T @ heard + table[f"mix{k}.bias"])
     first, last = SILENT_STEPS
     sounding = min(max((last - state.silent) / (last - first), 0.0), 1.0)
+    sounding *= float(_ramp(np.float64(max(state.levels) - min(state.levels)), EVEN_DB))
     return np.append(x, np.float32(sounding)).astype(np.float32)
 
 
@@ -163,6 +172,7 @@ def spectrum(state: Hearing, block: np.ndarray) -> np.ndarray:
     power = float(np.mean(np.square(block, dtype=np.float64)))
     heard = 10.0 * np.log10(power + 1e-12)
     state.level = follow(state.level, heard)
+    state.levels.append(heard)
     state.silent = 0 if heard > state.level + SILENCE_DB else state.silent + 1
     frames = np.stack((sound[:N_FFT], sound[HOP : HOP + N_FFT]))
     mel = np.square(np.abs(np.fft.rfft(frames * _WINDOW, axis=1)).astype(np.float32)) @ filterbank().T

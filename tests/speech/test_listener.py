@@ -59,7 +59,8 @@ def noises() -> dict[str, np.ndarray]:
     white = rng.normal(size=n)
     brown = np.fft.irfft(np.fft.rfft(white) / np.maximum(np.arange(n // 2 + 1), 50), n)
     hum = np.sin(2 * np.pi * 100 * t) + 0.5 * np.sin(2 * np.pi * 200 * t)
-    made = {"nothing": 0 * white, "white": white, "brown": brown, "hum": hum}
+    mains = sum(np.sin(2 * np.pi * 50 * k * t) / k for k in range(1, 6)) + 1e-3 * white
+    made = {"nothing": 0 * white, "white": white, "brown": brown, "hum": hum, "mains": mains}
     return {name: (0.03 * x / max(x.std(), 1e-9)).astype(np.float32) for name, x in made.items()}
 
 
