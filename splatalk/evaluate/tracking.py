@@ -9,12 +9,10 @@ import numpy as np
 
 from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.avatar.face_mesh import LIPS_INNER, LIPS_OUTER, MOUTH_CORNERS, N_LANDMARKS, mouth_opening
-from splatalk.capture.faces import VIEWS, Face, FaceFinder
+from splatalk.capture.faces import Face, FaceFinder
 from splatalk.evaluate import motion
 
 LIPS = (*LIPS_OUTER, *LIPS_INNER)
-TRACKED_VIEWS = VIEWS[:2]
-"""One mirrored and one plain: most of the jitter goes, at half of the capture stage's cost."""
 NO_FACE = Face(np.full((N_LANDMARKS, 3), np.nan), np.full(len(BLENDSHAPES), np.nan))
 
 
@@ -60,7 +58,7 @@ def track_faces(images: Iterable[np.ndarray], step: Callable[[], object] | None 
     with FaceFinder(max_faces=1) as finder:
         for image in images:
             found = finder.find(image)
-            face = finder.refine(image, found[0], TRACKED_VIEWS) if found else NO_FACE
+            face = finder.refine(image, found[0]) if found else NO_FACE
             landmarks.append(face.landmarks[:, :2])
             blendshapes.append(face.blendshapes)
             if step is not None:

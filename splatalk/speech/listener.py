@@ -160,7 +160,7 @@ def hear(state: Hearing, block: np.ndarray) -> np.ndarray:
         x = x + (table[f"mix{k}.weight"].T @ heard + table[f"mix{k}.bias"])
     first, last = SILENT_STEPS
     sounding = min(max((last - state.silent) / (last - first), 0.0), 1.0)
-    sounding *= float(_ramp(np.float64(max(state.levels) - min(state.levels)), EVEN_DB))
+    sounding *= float(_ramp(np.asarray(max(state.levels) - min(state.levels)), EVEN_DB))
     return np.append(x, np.float32(sounding)).astype(np.float32)
 
 
