@@ -14,6 +14,7 @@ PROSODY = ("energy", "energy_slope", "voicing", "pitch", "tilt", "sibilance", "a
 
 _RATE = SAMPLE_RATE // HOP  # 100 Hz inside this file
 _PITCH_WINDOW = 1024
+_PIECE = 1000  # windows at once: memory does not grow with the sound
 _RUMBLE_HZ = PITCH_MIN_HZ
 
 
@@ -86,16 +87,21 @@ def pitch_and_voicing(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(0), np.zeros(0)
     padded = np.pad(samples, (_PITCH_WINDOW // 2, _PITCH_WINDOW + HOP)).astype(np.float64)
     padded = padded + 1e-6 * np.sin(np.arange(len(padded)) ** 2)  # YIN divides by the power; digital silence has none
-    hertz = librosa.yin(
-        padded, fmin=PITCH_MIN_HZ, fmax=PITCH_MAX_HZ, sr=SAMPLE_RATE, frame_length=_PITCH_WINDOW, hop_length=HOP,
-        center=False,
-    )[:n]  # fmt: skip
-    lag = np.round(SAMPLE_RATE / hertz).astype(int)
-    voicing = _correlation(padded, lag, n)
+    pieces = [_pitch(padded[begin * HOP :], min(_PIECE, n - begin)) for begin in range(0, n, _PIECE)]
+    hertz, voicing = (np.concatenate(column) for column in zip(*pieces, strict=True))
     voiced = voicing > 0.5
     median = float(np.median(hertz[voiced])) if voiced.any() else 120.0
     octaves = np.clip(np.log2(hertz / median), -2.0, 2.0) * voiced
     return _smooth(octaves, 3), _smooth(voicing, 3)
+
+
+def _pitch(padded: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) Hz by YIN and (n,) correlation one period later, of the windows that begin at the first ``n`` hops."""
+    hertz = librosa.yin(
+        padded[: (n - 1) * HOP + _PITCH_WINDOW], fmin=PITCH_MIN_HZ, fmax=PITCH_MAX_HZ, sr=SAMPLE_RATE,
+        frame_length=_PITCH_WINDOW, hop_length=HOP, center=False,
+    )  # fmt: skip
+    return hertz, _correlation(padded, np.round(SAMPLE_RATE / hertz).astype(int), n)
 
 
 def _correlation(padded: np.ndarray, lag: np.ndarray, n: int) -> np.ndarray:
