@@ -34,5 +34,5 @@ def test_the_face_carries_its_own(sample_capture):
     surface = torch.from_numpy(mean_face(sample_capture)).float()
     on_face = gaussians.corner_weights.sum(1) > 0.999
     place = (surface[gaussians.corners] * gaussians.corner_weights[..., None]).sum(1)
-    assert on_face.float().mean() > 0.3
+    assert on_face.float().mean() > 0.25
     torch.testing.assert_close(place[on_face], gaussians.means.detach()[on_face], atol=5e-4, rtol=0)
