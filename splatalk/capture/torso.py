@@ -28,6 +28,7 @@ CHEST_RADIUS = 0.25
 SWAY_CUTOFF = 1.5
 """Hz; breathing and sway are slow."""
 _CORNERS, _WINDOW = 180, 21
+_PIECE = 256  # frames fitted at once: memory does not grow with the recording
 _LOST_PX = 1.0  # forward-backward distance above which a corner counts as lost
 _FEWEST = 12
 _NOISE_PX = 0.5
@@ -52,6 +53,11 @@ class TorsoTrack:
     seen: np.ndarray
     held: np.ndarray
     information: np.ndarray
+
+    def part(self, begin: int) -> TorsoTrack:
+        """``_PIECE`` frames from ``begin`` on."""
+        rows = slice(begin, begin + _PIECE)
+        return dataclasses.replace(self, seen=self.seen[rows], held=self.held[rows])
 
     @property
     def support(self) -> np.ndarray:
@@ -187,7 +193,9 @@ def to_poses(
     centre = np.array(size) / 2
     chest = _on_chest(track.corners - centre, head_at_reference, focal)
     middle = chest.mean(axis=0)
-    motion = _fit(chest - middle, middle, track, track.seen - centre, focal)
+    motion = np.concatenate(
+        [_fit(chest - middle, middle, track.part(begin), centre, focal) for begin in range(0, len(track.seen), _PIECE)]
+    )
     known = track.support > 0
     motion = low_pass(fill_gaps(motion, known), np.where(known, np.maximum(track.support, 0.1), 0.0), SWAY_CUTOFF, fps)
     motion -= motion[reference]
@@ -203,13 +211,14 @@ def _on_chest(points: np.ndarray, head: np.ndarray, focal: float) -> np.ndarray:
     return np.concatenate([points / focal * depth[:, None], depth[:, None]], axis=1)
 
 
-def _fit(shape: np.ndarray, middle: np.ndarray, track: TorsoTrack, seen: np.ndarray, focal: float) -> np.ndarray:
+def _fit(shape: np.ndarray, middle: np.ndarray, track: TorsoTrack, centre: np.ndarray, focal: float) -> np.ndarray:
     """Gauss-Newton with a prior on every frame: (N, 6) turn about ``middle`` (axis times angle) and shift.
 
     Args:
         shape: (M, 3) metres about ``middle``.
-        seen: (N, M, 2) pixels from the principal point.
+        centre: (2,) the principal point, pixels.
     """
+    seen = track.seen - centre
     motion = np.zeros((len(seen), 6))
     prior = np.diag(_PRIOR**-2.0)
     # Corners drift together with light and folds, so they count as a few dozen, not as hundreds.
