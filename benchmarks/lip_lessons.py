@@ -20,14 +20,13 @@ from numpy.random import Generator
 from benchmarks import other_sounds
 from benchmarks.disturb import disturbed, faster
 from benchmarks.flite_voices import IPA
-from benchmarks.texts import LANGUAGES, VARIANTS, sentences
-from benchmarks.voices import HELD_VOICES, LONGEST_S, Lesson, read, write
+from benchmarks.texts import sentences
+from benchmarks.voices import LONGEST_S, Lesson, anybody_says, read, write
 from splatalk import progress
-from splatalk.errors import UserError
 from splatalk.evaluate.voices import moved_voice
 from splatalk.speech import SAMPLE_RATE, load, read_audio
 from splatalk.speech.audio import speech_level
-from splatalk.speech.synthesis import Mark, say
+from splatalk.speech.synthesis import Mark
 
 FLITE = ("kal16", "awb", "rms", "slt")
 _SEED = 77
@@ -58,7 +57,11 @@ def _make(kind: str, k: int) -> Lesson:
     if kind.endswith("non"):
         sound = other_sounds.somewhere(rng, round(LONGEST_S * SAMPLE_RATE))
         return Lesson(load("whisper").extract(sound), sound, [], clean)
-    sound, marks = _flite(FLITE[k % 4], lines, rng) if kind.endswith("fl") else _espeak(lines, held, rng)
+    if kind.endswith("fl"):
+        sound, marks = _flite(FLITE[k % 4], lines, rng)
+    else:
+        spoken = anybody_says(lines, held, rng)
+        sound, marks = spoken.samples, spoken.phonemes
     factor = float(np.exp(rng.uniform(np.log(_SLOWEST), np.log(_FASTEST)))) if rng.random() < 0.7 else 1.0
     sound = faster(sound, factor)[: round(LONGEST_S * SAMPLE_RATE)]
     marks = [Mark(m.text, m.start / factor, m.end / factor) for m in marks]
@@ -74,20 +77,6 @@ def _make(kind: str, k: int) -> Lesson:
     marks = [Mark(m.text, m.start, min(m.end, LONGEST_S)) for m in marks if m.start < LONGEST_S]
     sound = sound.astype(np.float32)
     return Lesson(load("whisper").extract(sound), sound, marks, clean)
-
-
-def _espeak(lines: list[str], held: bool, rng: Generator) -> tuple[np.ndarray, list[Mark]]:
-    variants = [name for name in VARIANTS.split() if (name in HELD_VOICES) == held]
-    languages = LANGUAGES.split()
-    while True:
-        voice = str(rng.choice(languages if rng.random() < 0.35 else languages[:5]))
-        if held or rng.random() < 0.9:
-            voice += "+" + str(rng.choice(variants))
-        try:
-            spoken = say(" ".join(rng.choice(lines, 6)), voice, int(rng.integers(110, 200)))
-        except UserError:  # not every voice is there in every edition of eSpeak NG
-            continue
-        return spoken.samples, spoken.phonemes
 
 
 def _flite(voice: str, lines: list[str], rng: Generator) -> tuple[np.ndarray, list[Mark]]:

@@ -18,7 +18,7 @@ from splatalk import progress
 from splatalk.errors import UserError
 from splatalk.files import atomic_path
 from splatalk.speech import SAMPLE_RATE, load
-from splatalk.speech.synthesis import Mark, say
+from splatalk.speech.synthesis import Mark, Spoken, say
 
 HELD_VOICES = ["m3", "f2", "klatt3", "Belinda", "rob", "adam", "grandma", "travis"]
 """Variants that nothing is learned from, and every seventh sentence with them."""
@@ -58,8 +58,8 @@ def lessons(work: Path, count: int, *, held: bool = False, seed: int = 0) -> lis
     return found
 
 
-def _make(rng: np.random.Generator, held: bool) -> Lesson:
-    lines = [line for k, line in enumerate(sentences()) if (k % 7 == 0) == held]
+def anybody_says(lines: list[str], held: bool, rng: np.random.Generator) -> Spoken:
+    """Six of the lines in some voice of eSpeak NG, one of those that are ``held`` out or one of the others."""
     variants = [name for name in VARIANTS.split() if (name in HELD_VOICES) == held]
     languages = LANGUAGES.split()
     while True:
@@ -67,10 +67,14 @@ def _make(rng: np.random.Generator, held: bool) -> Lesson:
         if held or rng.random() < 0.9:
             voice += "+" + str(rng.choice(variants))
         try:
-            spoken = say(" ".join(rng.choice(lines, 6)), voice, int(rng.integers(110, 200)))
+            return say(" ".join(rng.choice(lines, 6)), voice, int(rng.integers(110, 200)))
         except UserError:  # not every voice is there in every edition of eSpeak NG
             continue
-        break
+
+
+def _make(rng: np.random.Generator, held: bool) -> Lesson:
+    lines = [line for k, line in enumerate(sentences()) if (k % 7 == 0) == held]
+    spoken = anybody_says(lines, held, rng)
     factor = float(np.exp(rng.uniform(np.log(_SLOWEST), np.log(_FASTEST)))) if rng.random() < 0.7 else 1.0
     sound = faster(spoken.samples, factor)[: round(LONGEST_S * SAMPLE_RATE)]
     marks = [Mark(p.text, p.start / factor, p.end / factor) for p in spoken.phonemes]
