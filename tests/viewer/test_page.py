@@ -141,6 +141,30 @@ def test_turning_is_held_back_at_what_was_recorded_unless_freed(player):
     assert difference(front, player.shown()) == 0.0
 
 
+@pytest.mark.parametrize("act", ["free = true", "turnTo(10, 0)"])
+def test_a_glide_under_way_gives_way_to_the_hand(player, act):
+    yaw = player.page.evaluate(
+        f"""async () => {{
+              const {{control}} = splatalk.player;
+              control.turnTo(300, 0);  // far beyond: it begins to glide back
+              control.{act};
+              const now = control.orbit.yaw;
+              await new Promise((done) => setTimeout(done, 600));  // more than twice a glide
+              return [now, control.orbit.yaw];
+            }}"""
+    )
+    assert yaw[0] == yaw[1]
+
+
+def test_zooming_lets_the_rubber_band_finish(player):
+    player.page.mouse.move(90, 40)
+    player.page.evaluate("splatalk.player.control.turnTo(300, 0)")
+    player.page.mouse.wheel(0, -300)
+    player.until("splatalk.player.control.orbit.zoom > 1.3", "the wheel")
+    settles(player, yaw=25)
+    assert player.page.evaluate("splatalk.player.control.orbit.zoom") > 1.3
+
+
 def test_shifting_and_zooming(player):
     page = player.page
     front = player.shown()

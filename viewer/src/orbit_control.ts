@@ -40,6 +40,7 @@ export class OrbitControl {
   }
 
   set free(value: boolean) {
+    this.halt();
     this.unlimited = value;
     this.raw = { yaw: this.orbit.yaw, pitch: this.orbit.pitch };
     if (!value) this.settle();
@@ -60,7 +61,7 @@ export class OrbitControl {
 
   private down(event: PointerEvent): void {
     if (event.target !== this.element && !(event.target instanceof HTMLCanvasElement)) return;
-    cancelAnimationFrame(this.settling);
+    this.halt();
     this.raw = { yaw: this.orbit.yaw, pitch: this.orbit.pitch };
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     this.element.setPointerCapture(event.pointerId);
@@ -128,6 +129,7 @@ export class OrbitControl {
   }
 
   private show(): void {
+    this.halt();
     if (this.unlimited) {
       this.orbit.yaw = ((((this.raw.yaw + 180) % 360) + 360) % 360) - 180;
       this.orbit.pitch = clamp(this.raw.pitch, -80, 80);
@@ -139,14 +141,17 @@ export class OrbitControl {
   }
 
   private pan(dx: number, dy: number): void {
+    this.halt();
     this.orbit.panX = clamp(this.orbit.panX + dx, -1.5, 1.5);
     this.orbit.panY = clamp(this.orbit.panY + dy, -1.5, 1.5);
     this.changed();
   }
 
   private zoom(factor: number): void {
+    this.halt();
     this.orbit.zoom = clamp(this.orbit.zoom * factor, ZOOM[0], ZOOM[1]);
     this.changed();
+    if (this.pointers.size === 0) this.settle();
   }
 
   /** The rubber band pulls back what went beyond the limits. */
@@ -154,17 +159,22 @@ export class OrbitControl {
     if (this.unlimited) return;
     const { yaw, pitch } = this.limits;
     this.raw = { yaw: clamp(this.orbit.yaw, yaw[0], yaw[1]), pitch: clamp(this.orbit.pitch, pitch[0], pitch[1]) };
-    if (this.raw.yaw !== this.orbit.yaw || this.raw.pitch !== this.orbit.pitch) this.glide({ ...this.orbit, ...this.raw });
+    if (this.raw.yaw !== this.orbit.yaw || this.raw.pitch !== this.orbit.pitch) this.glide(this.raw);
   }
 
-  private glide(to: Orbit): void {
+  /** Whatever a hand does ends the glide under way, which would otherwise take the view back from it. */
+  private halt(): void {
     cancelAnimationFrame(this.settling);
+  }
+
+  private glide(to: Partial<Orbit>): void {
+    this.halt();
     const from = { ...this.orbit };
     const start = performance.now();
     const step = (now: number): void => {
       const t = this.reducedMotion() ? 1 : clamp((now - start) / SETTLE_MS, 0, 1);
       const eased = 1 - (1 - t) ** 3;
-      for (const key of Object.keys(to) as (keyof Orbit)[]) this.orbit[key] = from[key] + (to[key] - from[key]) * eased;
+      for (const key of Object.keys(to) as (keyof Orbit)[]) this.orbit[key] = from[key] + (to[key]! - from[key]) * eased;
       this.changed();
       if (t < 1) this.settling = requestAnimationFrame(step);
     };
