@@ -23,9 +23,9 @@ from benchmarks.flite_voices import IPA
 from benchmarks.texts import sentences
 from benchmarks.voices import LONGEST_S, Lesson, anybody_says, read, write
 from splatalk import progress
-from splatalk.evaluate.voices import moved_voice
 from splatalk.speech import SAMPLE_RATE, load, read_audio
 from splatalk.speech.audio import speech_level
+from splatalk.speech.psola import moved_voice
 from splatalk.speech.synthesis import Mark
 
 FLITE = ("kal16", "awb", "rms", "slt")

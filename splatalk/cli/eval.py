@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @click.option("--phonemes", multiple=True, type=PATH, help="Times of phonemes, JSON; else p, b and m are heard.")
 @click.option("--drive", multiple=True, type=PATH, help="Speech that it never heard: a sound, or a film of the person.")
 @click.option("--truth", multiple=True, type=PATH, help="How the person says that: a film or an .npz; one a --drive.")
-@click.option("--text", multiple=True, help="What is said in a --drive: a synthetic voice then says it too.")
+@click.option("--text", multiple=True, help="What is said in a --drive: synthetic voices then say it too.")
+@click.option("--language", default="en-us", show_default=True, help="Of --text: en-gb, de, fr …")
 @click.option("--quick", is_flag=True, help="No LPIPS, no refined poses, no other voice; nothing drawn of --drive.")
 @click.option("--no-lpips", is_flag=True, help="Leave out LPIPS, the slowest figure.")
 @click.option("--tracked-poses", is_flag=True, help="Keep the tracker's head poses; do not refine them on the frames.")
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @shared_options
 def command(
     avatar: Path, capture: Path, output: Path | None, mouth: str | None, phonemes: tuple[Path, ...],
-    drive: tuple[Path, ...], truth: tuple[Path, ...], text: tuple[str, ...], quick: bool, no_lpips: bool,
+    drive: tuple[Path, ...], truth: tuple[Path, ...], text: tuple[str, ...], language: str, quick: bool, no_lpips: bool,
     tracked_poses: bool, backend: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare an avatar with the last eleventh of its recording, which training leaves out.
@@ -70,7 +71,10 @@ def command(
         fit=not (tracked_poses or quick),
         voices=not quick,
         phonemes=phonemes[0] if phonemes and not drive else None,
-        drives=[Drive(*files) for files in itertools.zip_longest(drive, truth, phonemes if drive else (), text)],
+        drives=[
+            Drive(*given, language=language)
+            for given in itertools.zip_longest(drive, truth, phonemes if drive else (), text)
+        ],
         draw_drives=not quick,
     )
     if as_json:

@@ -121,9 +121,13 @@ METRICS: tuple[Metric, ...] = (
         f"{_PREDICTED} Loss of opening correlation with another voice.",
     ),
     Metric(
-        "synthetic_voice_predicted", "Mouth", "A synthetic voice, opening", "", 3, "higher",
-        f"{_PREDICTED} Opening, correlation, when eSpeak NG says the same text; its times are brought to the person's "
-        "by time warping of Whisper features, whose errors count too.",
+        "synthetic_voice_predicted", "Mouth", "Synthetic voices, opening", "", 3, "higher",
+        f"{_PREDICTED} Opening, correlation, when two voices of eSpeak NG say the same text, the worse of both; their "
+        "moments are matched by phoneme times, or without these by Whisper features, whose errors count too.",
+    ),
+    Metric(
+        "synthetic_voice_loss", "Mouth", "Synthetic voices, loss", "", 3, "lower",
+        f"{_PREDICTED} Opening correlation with the person's own voice minus that with the worse synthetic voice.",
     ),
     Metric("shapes_all", "Expression", "Blendshapes, all 52", "", 4, "lower", "Mean absolute error, values 0..1."),
     Metric("shapes_mouth", "Expression", "Blendshapes, mouth and jaw", "", 4, "lower", "The part that speaks."),

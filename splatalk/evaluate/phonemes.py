@@ -13,6 +13,7 @@ import numpy as np
 from splatalk import files
 from splatalk.errors import AssetError, FormatError
 from splatalk.speech import lip_reading, load
+from splatalk.speech.synthesis import Mark
 
 MAX_BYTES = 16 * 2**20
 MAX_MARKS = 200_000
@@ -36,8 +37,8 @@ class Closures:
     source: str
 
 
-def read_closures(path: Path) -> Closures:
-    """Closures from a JSON list of phonemes; IPA, eSpeak NG's and ARPAbet's names of p, b and m are alike.
+def read_phonemes(path: Path) -> list[Mark]:
+    """Phonemes and their times from a JSON list.
 
     Raises:
         FormatError: unreadable, of another form, or times that run backwards.
@@ -47,14 +48,25 @@ def read_closures(path: Path) -> Closures:
             raise FormatError(f"{path} is too large for phoneme times.", _HINT)
         raw = path.read_bytes()
     try:
-        marks = json.loads(raw.decode("utf-8"))
-        if not isinstance(marks, list) or len(marks) > MAX_MARKS:
+        found = json.loads(raw.decode("utf-8"))
+        if not isinstance(found, list) or len(found) > MAX_MARKS:
             raise ValueError("a list is expected")
-        times = [(_seconds(m["start"]), _seconds(m["end"])) for m in marks if _closed(m["phoneme"])]
-        if any(end <= start for start, end in times) or any(b[0] < a[0] for a, b in itertools.pairwise(times)):
+        marks = [Mark(_name(m["phoneme"]), _seconds(m["start"]), _seconds(m["end"])) for m in found]
+        closed = [mark for mark in marks if _closed(mark.text)]
+        if any(m.end <= m.start for m in closed) or any(b.start < a.start for a, b in itertools.pairwise(marks)):
             raise ValueError("times run backwards")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(f"{path} holds no phoneme times ({type(error).__name__}: {error}).", _HINT) from error
+    return marks
+
+
+def read_closures(path: Path) -> Closures:
+    """Closures among phonemes of a file; IPA, eSpeak NG's and ARPAbet's names of p, b and m are alike.
+
+    Raises:
+        FormatError: see ``read_phonemes``.
+    """
+    times = [(mark.start, mark.end) for mark in read_phonemes(path) if _closed(mark.text)]
     return Closures(np.array(times, dtype=np.float64).reshape(-1, 2), f"phoneme times from {path.name}")
 
 
@@ -72,9 +84,13 @@ def closures_of(path: Path | None, samples: np.ndarray) -> Closures:
         return Closures(np.zeros((0, 2)), f"closures, as none can be heard here ({error.message.rstrip('.')})")
 
 
-def _closed(phoneme: object) -> bool:
-    if not isinstance(phoneme, str):
+def _name(value: object) -> str:
+    if not isinstance(value, str):
         raise TypeError("a phoneme is text")
+    return value
+
+
+def _closed(phoneme: str) -> bool:
     return phoneme.strip("ˈˌ'ʰː:").lower()[:1] in ("p", "b", "m") and phoneme.strip() != ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +14,15 @@ from splatalk.capture.dataset import Capture
 from splatalk.drive.from_audio import from_audio
 from splatalk.drive.play import play
 from splatalk.errors import UserError
-from splatalk.evaluate import motion, mouth
+from splatalk.evaluate import motion, mouth, same_text
 from splatalk.evaluate.leakage import predicted_lips
 from splatalk.evaluate.mouth import Lips, Range
-from splatalk.evaluate.phonemes import Closures, closures_of
+from splatalk.evaluate.phonemes import Closures, closures_of, read_phonemes
 from splatalk.evaluate.report import Spoken, plain, plain_list
 from splatalk.evaluate.tracking import LIPS, Faces, track_faces
 from splatalk.evaluate.truth import Truth, read_truth
-from splatalk.evaluate.voices import another_voice, same_moment
-from splatalk.speech import SAMPLE_RATE, load, read_audio
-from splatalk.speech.synthesis import say
+from splatalk.evaluate.voices import another_voice
+from splatalk.speech import read_audio
 
 LONGEST_S = 120.0
 
@@ -37,13 +35,15 @@ class Drive:
         sound: any file with sound in it.
         truth: film or ``.npz``; None takes ``sound``, which then is a film.
         phonemes: times of phonemes; None finds the closures in the sound.
-        text: what is said, for a synthetic voice to say it too.
+        text: what is said, for synthetic voices to say it too.
+        language: of the text, as eSpeak NG calls it.
     """
 
     sound: Path
     truth: Path | None = None
     phonemes: Path | None = None
     text: str | None = None
+    language: str = "en-us"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +90,8 @@ def measure(avatar: Avatar, drive: Drive, usual: Usual, backend: str = "auto", d
 
     own = _predicted(case, predicted_lips(avatar, samples, n), predicted_lips(avatar, other, n))
     if drive.text is not None:
-        again = synthetic_lips(avatar, samples, drive.text, n)
-        own["synthetic_voice_predicted"] = motion.correlation(again.opening, truth.lips.opening)
+        own |= _synthetic(avatar, drive, samples, case)
+        own["synthetic_voice_loss"] = own["opening_predicted"] - own["synthetic_voice_predicted"]
     curves = {"opening_recording": truth.lips.opening, "width_recording": truth.lips.width}
     if truth.faces is None:
         curves = {"opening_recording": _onto(truth.lips.opening, usual.tracked),
@@ -117,19 +117,16 @@ def measure(avatar: Avatar, drive: Drive, usual: Usual, backend: str = "auto", d
     )
 
 
-def synthetic_lips(avatar: Avatar, samples: np.ndarray, text: str, n: int) -> Lips:
-    """What the encoder asks for when a synthesiser says the same text, put at the times of ``samples``; (n,) frames.
-
-    Raises:
-        UserError: there is no synthesiser. AssetError: Whisper, which tells what is said when, is missing.
-    """
-    said = say(text).samples
-    encoder = load("whisper")
-    at = same_moment(encoder.extract(samples), encoder.extract(said), encoder.rate)
-    lips = predicted_lips(avatar, said, math.ceil(len(said) / SAMPLE_RATE * avatar.fps))
-    moments = np.interp(np.arange(n) / avatar.fps, np.arange(len(at)) / encoder.rate, at)
-    times = np.arange(len(lips.opening)) / avatar.fps
-    return Lips(*(np.interp(moments, times, curve) for curve in (lips.opening, lips.width)))
+def _synthetic(avatar: Avatar, drive: Drive, samples: np.ndarray, case: _Case) -> dict[str, float]:
+    """The worst of the synthetic voices, and what it loses against the person's own."""
+    assert drive.text is not None
+    marks = read_phonemes(drive.phonemes) if drive.phonemes is not None else None
+    found = []
+    for variant in same_text.VOICES:
+        voice = f"{drive.language}+{variant}"
+        lips = same_text.synthetic_lips(avatar, samples, drive.text, voice, len(case.frames), marks)
+        found.append(motion.correlation(lips.opening, case.truth.lips.opening))
+    return {"synthetic_voice_predicted": min(found)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,6 +82,15 @@ def pitch_and_voicing(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         two (T,) arrays at 100 Hz: octaves from the median pitch of the voiced frames (0 where unvoiced), and the
         normalised correlation of the sound with itself one period later, 0..1.
     """
+    hertz, voicing = pitch_track(samples)
+    voiced = voicing > 0.5
+    median = float(np.median(hertz[voiced])) if voiced.any() else 120.0
+    octaves = np.clip(np.log2(hertz / median), -2.0, 2.0) * voiced
+    return _smooth(octaves, 3), _smooth(voicing, 3)
+
+
+def pitch_track(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As ``pitch_and_voicing``, unsmoothed and the pitch in Hz, which means nothing where nothing is voiced."""
     n = -(-len(samples) // HOP)
     if n == 0:
         return np.zeros(0), np.zeros(0)
@@ -89,10 +98,7 @@ def pitch_and_voicing(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     padded = padded + 1e-6 * np.sin(np.arange(len(padded)) ** 2)  # YIN divides by the power; digital silence has none
     pieces = [_pitch(padded[begin * HOP :], min(_PIECE, n - begin)) for begin in range(0, n, _PIECE)]
     hertz, voicing = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    voiced = voicing > 0.5
-    median = float(np.median(hertz[voiced])) if voiced.any() else 120.0
-    octaves = np.clip(np.log2(hertz / median), -2.0, 2.0) * voiced
-    return _smooth(octaves, 3), _smooth(voicing, 3)
+    return hertz, voicing
 
 
 def _pitch(padded: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ from splatalk.evaluate.mouth import Lips, Range
 from splatalk.evaluate.phonemes import Closures
 from splatalk.evaluate.spoken import Drive, Usual
 from splatalk.evaluate.truth import Truth
+from splatalk.speech.synthesis import Mark
 from tests.evaluate.test_protocol import FakeCapture, FakePerformance, opening, picture, track
 
 N = 60
@@ -91,19 +92,23 @@ def test_nothing_drawn_is_predicted_only(world: dict) -> None:
     assert set(found.curves) == {"opening_recording", "width_recording"}
 
 
-def test_a_synthetic_voice_says_it_too(world: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It speaks at half the speed; what it says is told by a clock in its features."""
-    said = np.ones(2 * N * 640, np.float32)
-    times = lambda s: np.linspace(0, 1, len(s) // 320)[:, None] * [[1, -1]] + 1  # noqa: E731
-    clock = types.SimpleNamespace(rate=50.0, extract=times)
-    slow = Lips(*(np.repeat([float(opening(i)) for i in range(N)], 2),) * 2)
-    monkeypatch.setattr(spoken, "say", lambda text: types.SimpleNamespace(samples=said))
-    monkeypatch.setattr(spoken, "load", lambda name: clock)
-    monkeypatch.setattr(spoken, "predicted_lips", lambda avatar, samples, n: Lips(slow.opening[:n], slow.width[:n]))
-    found = spoken.synthetic_lips(AVATAR, np.ones(N * 640, np.float32), "words", N)  # type: ignore[arg-type]
-    assert np.corrcoef(found.opening, [opening(i) for i in range(N)])[0, 1] > 0.9
-    measured = spoken.measure(AVATAR, dataclasses.replace(DRIVE, text="words"), usual(), draw=False)  # type: ignore[arg-type]
-    assert measured.avatar["synthetic_voice_predicted"] > 0.9
+def test_synthetic_voices_say_it_too(world: dict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The worse of both counts; phonemes are those of the file."""
+    marks = tmp_path / "talk.json"
+    marks.write_text('[{"start": 0.1, "end": 0.2, "phoneme": "p"}]')
+    gap = np.array([float(opening(i)) for i in range(N)])
+    heard = []
+
+    def lips(avatar: object, samples: object, text: str, voice: str, n: int, phonemes: list[Mark]) -> Lips:
+        heard.append((text, voice, phonemes[0].text))
+        return Lips(gap if voice.endswith("m3") else np.roll(gap, 7), gap)
+
+    monkeypatch.setattr(spoken.same_text, "synthetic_lips", lips)
+    drive = dataclasses.replace(DRIVE, text="words", language="de", phonemes=marks)
+    found = spoken.measure(AVATAR, drive, usual(), draw=False).avatar  # type: ignore[arg-type]
+    assert heard == [("words", "de+m3", "p"), ("words", "de+f2", "p")]
+    assert found["synthetic_voice_predicted"] == pytest.approx(np.corrcoef(np.roll(gap, 7), gap)[0, 1], abs=1e-3)
+    assert found["synthetic_voice_loss"] == pytest.approx(1 - found["synthetic_voice_predicted"], abs=1e-3)
 
 
 def test_truth_in_another_unit_is_not_called_a_range(world: dict, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,6 @@ def words() -> np.ndarray:
     return read_audio(SAMPLE_SPEECH)[: 4 * 16000]
 
 
-def centroid(samples: np.ndarray) -> float:
-    """Hertz: the middle of the spectrum."""
-    power = np.abs(np.fft.rfft(samples)) ** 2
-    return float((power * np.fft.rfftfreq(len(samples), 1 / 16000)).sum() / power.sum())
-
-
 def test_another_voice_has_another_pitch_and_the_same_times(words: np.ndarray) -> None:
     other = voices.another_voice(words)
     assert other.shape == words.shape and other.dtype == np.float32
@@ -32,28 +26,8 @@ def test_another_voice_has_another_pitch_and_the_same_times(words: np.ndarray) -
     assert np.sqrt(np.mean(other**2)) == pytest.approx(np.sqrt(np.mean(words**2)), rel=0.1)
 
 
-def test_formants_move_without_the_pitch() -> None:
-    t = np.arange(16000) / 16000
-    harmonics = sum(np.sin(2 * np.pi * 120 * k * t) * np.exp(-((120 * k - 1000) ** 2) / 2e5) for k in range(1, 40))
-    raised = voices._formants_moved(0.1 * harmonics.astype(np.float32), 1.3)
-    assert centroid(raised) / centroid(harmonics) == pytest.approx(1.3, rel=0.1)
-    spectrum = np.abs(np.fft.rfft(raised))
-    assert np.argmax(spectrum) % 120 in (0, 1, 119)  # still a harmonic of 120 Hz; a bin is one hertz
-
-
-def test_the_same_moment_of_slower_words_is_found() -> None:
-    rng = np.random.default_rng(0)
-    words = np.cumsum(rng.normal(size=(100, 12)), axis=0)
-    slower = np.repeat(words, 2, axis=0) + 0.05 * rng.normal(size=(200, 12))
-    at = voices.same_moment(words, slower, 50.0)
-    assert (np.diff(at) >= 0).all()
-    np.testing.assert_allclose(at, np.arange(100) * 2 / 50, atol=0.1)
-
-
-def test_too_short_a_sound_stays() -> None:
-    click = np.ones(10, np.float32)
-    np.testing.assert_array_equal(voices.another_voice(click), click)
-    assert np.isfinite(voices.another_voice(np.zeros(16000, np.float32))).all()
+def test_silence_stays_silent() -> None:
+    assert not voices.another_voice(np.zeros(16000, np.float32)).any()
 
 
 @pytest.mark.parametrize("level", voices.ROOM_DB)
