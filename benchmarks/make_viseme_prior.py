@@ -1,6 +1,6 @@
 """Make ``splatalk/speech/lip_reading.safetensors``: what lips speech calls for, in any voice.
 
-    python -m benchmarks.make_viseme_prior WORK [--steps 800] [--seed 0]
+    python -m benchmarks.make_viseme_prior WORK [--steps 5000] [--seed 0]
 
 A small network from Whisper's features to visemes, to the curves of ``benchmarks/dominance.py`` and to whether it is
 speech, and a ridge regression to the curves. Taught by synthesised speech whose phoneme times are known
@@ -29,12 +29,12 @@ from splatalk.speech.prior import context
 from splatalk.speech.synthesis import Mark
 from splatalk.speech.visemes import VISEMES, viseme
 
-TAUGHT = {"voices": 80, "es": 24, "fl": 16, "non": 14}
+TAUGHT = {"voices": 80, "es": 384, "fl": 80, "non": 14}
 HELD = {"voices": 12, "hes": 8, "hfl": 8, "hnon": 4}
 """Clips of each kind."""
-AXES, FIRST, SECOND = 160, 64, 96
+AXES, FIRST, SECOND = 320, 128, 256
 LINEAR_AXES, LINEAR_PENALTY = 96, 1e3
-BATCH, LENGTH, RATE, DECAY, DROPOUT = 16, 150, 3e-3, 1e-2, 0.2
+BATCH, LENGTH, RATE, DECAY, DROPOUT = 16, 150, 3e-3, 1e-2, 0.25
 NOISE, OFFSET = 0.15, 0.2
 """Added to the principal axes of the features, anew at each step and once a piece: another voice, another room."""
 CURVE_WEIGHT, SPEECH_WEIGHT, SMOOTHING = 0.7, 0.5, 0.03
@@ -61,7 +61,7 @@ class Told:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.manual_seed(options.seed)

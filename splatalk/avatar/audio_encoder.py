@@ -12,15 +12,20 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
+from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.avatar.face_mesh import N_LANDMARKS
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
+from splatalk.avatar.ridge import ridge
 from splatalk.speech.features import feature_groups
 from splatalk.speech.lip_reading import CLOSED, SHAPES
 from splatalk.speech.prosody import PROSODY
 
-__all__ = ["AudioEncoder", "AudioEncoderConfig", "MouthBasis", "fit_audio_encoder", "mouth_opening_and_width"]
+__all__ = [
+    "AudioEncoder", "AudioEncoderConfig", "MouthBasis", "fit_audio_encoder", "mouth_opening_and_width", "smiles",
+]  # fmt: skip
 
 CONTEXT = 3
 """Window rows of 40 ms on either side of a step that its mouth code is made from: a lookahead of 120 ms."""
@@ -35,9 +40,8 @@ _CURVES_ALONE = 1.0  # weight of the curves where words do not count
 _CLOSING_GAIN = 2.5
 """Of windows that hold only probabilities: closed lips are certain from 0.4, as a window row averages 80 ms."""
 _SEALED_QUANTILE = 0.05
-_PENALTIES = 10.0 ** np.arange(-2.0, 4.5, 0.5)
-_FOLDS = 5
-_GAP = 8  # frames left out around a held-out block: neighbours know its sound
+_SMILE_S = 0.32
+_SMILES = [BLENDSHAPES.index(name) for name in ("mouthSmileLeft", "mouthSmileRight")]
 _SILENT_FRAME_WEIGHT = 0.2
 _REST_FRAMES = 25  # recorded silence that counts as much as the assumption that a silent mouth is closed
 
@@ -142,11 +146,26 @@ def _time_code(steps: int, dim: int) -> Tensor:
     return 0.5 * torch.stack((angle.sin(), angle.cos()), -1).flatten(1)[:, :dim]
 
 
+def smiles(blendshapes: np.ndarray, fps: float) -> np.ndarray:
+    """How much a person smiles, beyond what single sounds do to the corners of the mouth.
+
+    Args:
+        blendshapes: (N, 52) tracked curves, frame after frame.
+        fps: frames per second.
+
+    Returns:
+        (N, 1) for ``fit_audio_encoder``.
+    """
+    smile = blendshapes[:, _SMILES].mean(1, keepdims=True, dtype=np.float64)
+    return np.asarray(gaussian_filter1d(smile, _SMILE_S * fps, axis=0))
+
+
 def fit_audio_encoder(
     features: np.ndarray,
     mouth: np.ndarray,
     basis: MouthBasis,
     *,
+    unheard: np.ndarray | None = None,
     valid: np.ndarray | None = None,
     seed: int = 0,
     visemes: int = 0,
@@ -161,6 +180,8 @@ def fit_audio_encoder(
         features: (N, W, D) of ``speech_windows``.
         mouth: (N, C) tracked mouth codes.
         basis: what the codes mean.
+        unheard: (N, M) what else moves the mouth and cannot be heard, such as ``smiles``: its share of the codes is
+            not taken for the work of the sounds that happen to go with it, and the mouth speaks as it usually does.
         valid: (N,) bool, frames to use; None uses all.
         seed: of the token projection's start.
         visemes: how many columns of ``features`` are mouth shapes, see ``speech.features.n_visemes``.
@@ -172,13 +193,14 @@ def fit_audio_encoder(
     """
     if valid is not None:
         features, mouth = features[valid], mouth[valid]
+        unheard = None if unheard is None else unheard[valid]
     gate = _gate(torch.from_numpy(features.astype(np.float32)))[:, features.shape[1] // 2 - CONTEXT, 0].numpy()
     if gate.sum() < LEAST_SPEECH:
         return None
     scaled = _Scaled(features, visemes, words)
     weights = _SILENT_FRAME_WEIGHT + (1.0 - _SILENT_FRAME_WEIGHT) * gate.astype(np.float64)
     lips = _lip_axes(basis)
-    fitted, constant, explained = _ridge(scaled(features), mouth.astype(np.float64), weights, lips)
+    fitted, constant, explained = ridge(scaled(features), mouth.astype(np.float64), weights, lips, unheard)
     weight, bias = scaled.unfold(fitted, constant)
     config = AudioEncoderConfig(
         features.shape[1], features.shape[2], mouth.shape[1], explained=round(explained, 4), visemes=visemes
@@ -281,55 +303,3 @@ class _Scaled:
         weight = np.einsum("dk,rkc->cdr", self.matrix, per_row)
         bias = constant - np.einsum("cdr,d->c", weight, self.mean)
         return weight.astype(np.float32), bias.astype(np.float32)
-
-
-def _ridge(x: np.ndarray, y: np.ndarray, weights: np.ndarray, lips: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Weighted ridge regression of (N, C) on (N, P), the penalty of each output by held-out blocks.
-
-    Args:
-        lips: (C, 2) outputs to opening and width of the lips: what counts most in the choice.
-
-    Returns:
-        (P, C), constant (C,), share of the opening's variance explained in the held-out blocks.
-    """
-    blocks = np.arange(len(x)) * _FOLDS // len(x)
-    judged = np.concatenate((np.eye(y.shape[1]), lips), 1)  # codes, then opening and width
-    error = np.zeros((len(_PENALTIES), judged.shape[1]))
-    for fold in range(_FOLDS):
-        held = blocks == fold
-        near = np.convolve(held, np.ones(2 * _GAP + 1), "same") > 0
-        solve = _Solver(x[~near], y[~near], weights[~near])
-        for i, penalty in enumerate(_PENALTIES):
-            coefficients, constant = solve(np.full(y.shape[1], penalty))
-            error[i] += (weights[held, None] * ((x[held] @ coefficients + constant - y[held]) @ judged) ** 2).sum(0)
-    centre = np.average(y, 0, weights)
-    total = (weights[:, None] * ((y - centre) @ judged) ** 2).sum(0) + 1e-12
-    relative = error / total
-    # One code alone is a noisy judge of its penalty in a short clip, and most codes hardly follow speech.
-    best = np.argmin(0.5 * relative[:, :-2] + relative[:, -2:].mean(1, keepdims=True), 0)
-    coefficients, constant = _Solver(x, y, weights)(_PENALTIES[best])
-    explained = 1.0 - float(relative[:, -2].min())
-    return coefficients, constant, explained
-
-
-class _Solver:
-    """Ridge solutions for any penalty from one eigendecomposition."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
-        self.mean_x, self.mean_y = np.average(x, 0, weights), np.average(y, 0, weights)
-        root = np.sqrt(weights)[:, None]
-        x, y = (x - self.mean_x) * root, (y - self.mean_y) * root
-        if len(x) < x.shape[1]:  # fewer frames than inputs: work in the span of the frames
-            values, vectors = np.linalg.eigh(x @ x.T)
-            values = np.maximum(values, 0.0)
-            self.basis, self.target = x.T @ vectors, vectors.T @ y
-        else:
-            values, vectors = np.linalg.eigh(x.T @ x)
-            values = np.maximum(values, 0.0)
-            self.basis, self.target = vectors, vectors.T @ (x.T @ y)
-        self.values = values
-
-    def __call__(self, penalties: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Penalty of each output (C,) -> coefficients (P, C), constant (C,)."""
-        coefficients = self.basis @ (self.target / (self.values[:, None] + penalties))
-        return coefficients, self.mean_y - self.mean_x @ coefficients

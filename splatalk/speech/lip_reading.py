@@ -34,6 +34,8 @@ _UNSURE, _SURE = 0.05, 0.15
 """Probability of closed lips up to which they stay as they are, and from which they are closed. So low because a closed
 mouth that was missed is seen, one too many for a frame hardly; chosen on voices left out of the lessons and on a
 synthetic person's enrolment."""
+_BRIEF = 0.7
+"""Of a closure at one step, how much is at the next ones: else a brief one might fall between two frames."""
 _SPEECH_S = 0.6
 _NO_SPEECH, _SPEECH = 0.2, 0.4
 """Seconds over which the probability of speech is averaged, what counts as none and what as speech: at its first and
@@ -55,6 +57,8 @@ def shapes(features: np.ndarray) -> np.ndarray:
     scores = _scores(features)
     chances = _probabilities(scores)
     closed = np.clip((chances[:, CLOSED] - _UNSURE) / (_SURE - _UNSURE), 0.0, 1.0)
+    before, after = np.pad(closed, 1)[:-2], np.pad(closed, 1)[2:]
+    closed = np.maximum(closed, _BRIEF * np.maximum(before, after))
     linear = context(features) @ _table()["linear"] + _table()["linear_bias"]
     curves = 0.5 * (scores[:, len(VISEMES) : len(VISEMES) + len(CURVES)] + linear)
     return np.concatenate((chances, curves, closed[:, None]), 1, dtype=np.float32)

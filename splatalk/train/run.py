@@ -19,7 +19,7 @@ import torch
 import splatalk
 from splatalk import progress
 from splatalk.avatar import file as avatar_file
-from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
+from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder, smiles
 from splatalk.avatar.controls import MOUTH_SHAPES, UPPER_SHAPES, Performance
 from splatalk.avatar.face_rig import FaceRig
 from splatalk.avatar.model import Avatar
@@ -125,8 +125,9 @@ def listen(capture: Capture, speech: str, seed: int) -> Hearing:
     codes = basis.encode(tracks.landmarks_head)
     with progress.bar("Learning how speech moves the mouth", 1, unit="fit") as advance:
         encoder = fit_audio_encoder(
-            features[frames], codes[frames], basis, seed=seed, visemes=n_visemes(speech), words=not by_visemes(speech)
-        )
+            features[frames], codes[frames], basis, unheard=smiles(tracks.blendshapes, capture.fps)[frames],
+            seed=seed, visemes=n_visemes(speech), words=not by_visemes(speech),
+        )  # fmt: skip
         advance(1)
     return Hearing(basis, codes, features, encoder)
 
