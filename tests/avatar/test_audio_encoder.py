@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig, fit_audio_encoder
+from splatalk.avatar.audio_encoder import AudioEncoder, AudioEncoderConfig, fit_audio_encoder, smiles
+from splatalk.avatar.controls import BLENDSHAPES
 from splatalk.avatar.face_mesh import INNER_LIP_PAIRS, MOUTH_CORNERS, NOSE_TIP
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.speech.features import feature_groups, windows
@@ -161,6 +162,25 @@ def test_frames_that_are_not_valid_are_left_out(fitted: tuple) -> None:
     a = fit_audio_encoder(features[:200], spoiled, basis, valid=valid)
     b = fit_audio_encoder(features[:200], codes[:200], basis, valid=valid)
     assert a is not None and b is not None and torch.equal(a.weight, b.weight)
+
+
+def test_what_never_changes_goes_aside_without_harm(fitted: tuple) -> None:
+    _, basis, features, codes = fitted
+    a = fit_audio_encoder(features[:200], codes[:200], basis, unheard=np.full((200, 1), 0.3))
+    b = fit_audio_encoder(features[:200], codes[:200], basis)
+    assert a is not None and b is not None
+    torch.testing.assert_close(a.weight, b.weight, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(a.bias, b.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_smiles_are_slow() -> None:
+    shapes = np.zeros((100, len(BLENDSHAPES)), np.float32)
+    for side in ("Left", "Right"):
+        shapes[50, BLENDSHAPES.index(f"mouthSmile{side}")] = 1.0  # one sound
+        shapes[70:, BLENDSHAPES.index(f"mouthSmile{side}")] = 0.5
+    found = smiles(shapes, 25.0)
+    assert found.shape == (100, 1)
+    assert found[50, 0] < 0.1 and found[95, 0] == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("change", [{"window": 5}, {"window": 8}, {"mouth_dim": 0}, {"dim": 10}, {"token_dim": 0}])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from splatalk.speech import PROSODY, SAMPLE_RATE, speech_windows
+from splatalk.speech import PROSODY, SAMPLE_RATE, lip_reading, speech_windows
 from splatalk.speech.features import feature_groups, load, n_visemes
 from splatalk.speech.lip_reading import CLOSED, SHAPES, shapes, speaking, viseme_probabilities
 from splatalk.speech.synthesis import say
@@ -64,6 +64,17 @@ def test_a_short_closure_is_not_averaged_away(spoken):
     groups = feature_groups(got.shape[-1], n_visemes("lips"))
     assert [groups[k].stop - groups[k].start for k in ("visemes", "curves", "closed")] == [len(VISEMES), 2, 1]
     np.testing.assert_allclose(got[:, 6, groups["closed"].start], shapes(words)[: 2 * n : 2, -1], atol=1e-4)
+
+
+def test_a_closure_of_one_step_is_seen_beside_it(monkeypatch):
+    """At 25 frames/s every other step of 20 ms is a frame."""
+    scores = np.zeros((20, len(VISEMES) + 3), np.float32)
+    scores[:, VISEMES.index("aa")] = 10.0
+    scores[9, CLOSED] = 20.0
+    monkeypatch.setattr(lip_reading, "_scores", lambda features: scores)
+    closed = shapes(np.zeros((20, 512), np.float32))[:, -1]
+    assert closed[9] == 1.0 and closed[8] == closed[10] == pytest.approx(0.7)
+    assert closed[:8].max() < 0.01 and closed[11:].max() < 0.01
 
 
 def struck(seconds: float) -> np.ndarray:
