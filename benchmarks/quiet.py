@@ -16,11 +16,9 @@ import numpy as np
 from benchmarks.common import told
 from benchmarks.disturb import noise
 from benchmarks.live_study import codes, lips
-from splatalk.avatar.audio_encoder import fit_audio_encoder
-from splatalk.avatar.mouth_basis import MouthBasis
 from splatalk.capture import Capture
 from splatalk.speech import SAMPLE_RATE, speech_windows
-from splatalk.speech.features import by_visemes, n_visemes
+from splatalk.train.run import listen
 
 SECONDS, FPS = 10.0, 25.0
 MOVED_M = 5e-4
@@ -65,12 +63,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("capture", type=Path)
     capture = Capture.load(parser.parse_args().capture)
-    train = capture.train_frames()
-    basis = MouthBasis.fit(capture.tracks.landmarks_head[train], capture.tracks.neutral)
-    windows = speech_windows(FEATURES, capture.audio, capture.fps, capture.n_frames)
-    mouth = basis.encode(capture.tracks.landmarks_head)
-    shapes, words = n_visemes(FEATURES), not by_visemes(FEATURES)
-    encoder = fit_audio_encoder(windows[train], mouth[train], basis, visemes=shapes, words=words)
+    hearing = listen(capture, FEATURES, seed=0)
+    basis, encoder = hearing.basis, hearing.encoder
     assert encoder is not None, "no speech to learn from"
     rest = lips(basis, encoder.rest[None].numpy())
     print("| sound | frames in which the mouth moves |\n|---|---|")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
+from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder, smiles
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.capture import Capture
 from splatalk.speech import PROSODY, SAMPLE_RATE, read_audio, speech_windows
@@ -87,7 +87,7 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
         f"{n} frames; sound late by {offset.seconds:+.2f} s, score {offset.score:.2f}, {offset.score_at_zero:.2f} at 0"
     )
     basis = MouthBasis.fit(landmarks[train], capture.tracks.neutral)
-    mouth = basis.encode(landmarks)
+    mouth, unheard = basis.encode(landmarks), smiles(capture.tracks.blendshapes, capture.fps)
     header = "".join(f" | {wav.stem} opening" for wav, _ in drives)
     print(f"| features | tail opening | tail width | blocks opening | blocks width{header} |")
     print("|---" * (5 + len(drives)) + "|")
@@ -95,10 +95,12 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
         audio = moved(capture.audio, offset.seconds if variant.aligned else 0.0)
         features = features_of(variant, audio, capture.fps, n)
         shapes, words = n_visemes(variant.encoder), not by_visemes(variant.encoder)
-        encoder = fit_audio_encoder(features[train], mouth[train], basis, visemes=shapes, words=words)
+        encoder = fit_audio_encoder(
+            features[train], mouth[train], basis, unheard=unheard[train], visemes=shapes, words=words
+        )
         said = predict(encoder, basis, features[test], landmarks.shape[1])
         row = [correlation(said[:, k], seen[test, k]) for k in (0, 1)]
-        row += blocks(features, mouth, basis, seen, shapes, words)
+        row += blocks(features, mouth, unheard, basis, seen, shapes, words)
         for wav, truth in drives:
             opening = np.load(truth)["lip_opening_cm"]
             unseen = features_of(variant, read_audio(wav), capture.fps, len(opening))
@@ -109,6 +111,7 @@ def study(capture: Capture, drives: list[tuple[Path, Path]]) -> None:
 def blocks(
     features: np.ndarray,
     mouth: np.ndarray,
+    unheard: np.ndarray,
     basis: MouthBasis,
     seen: np.ndarray,
     visemes: int = 0,
@@ -120,7 +123,7 @@ def blocks(
     for block in range(BLOCKS):
         held = place == block
         near = np.convolve(held, np.ones(2 * GAP + 1), "same") > 0
-        encoder = fit_audio_encoder(features, mouth, basis, valid=~near, visemes=visemes, words=words)
+        encoder = fit_audio_encoder(features, mouth, basis, unheard=unheard, valid=~near, visemes=visemes, words=words)
         said[held] = predict(encoder, basis, features[held], 478)
     return [correlation(said[:, k], seen[:, k]) for k in (0, 1)]
 
