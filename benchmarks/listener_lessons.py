@@ -1,4 +1,4 @@
-"""What the live listener is taught with: synthesised speech as mel power, and what is to be known of each step.
+"""What the live listener is taught with: speech and other sounds as mel power, and what is to be known of each step.
 
 Disturbance is added in mel power: it is cheap there, and no two passes over the lessons hear the same.
 """
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+from scipy.ndimage import binary_closing
 from scipy.signal import sosfilt
 
-from benchmarks import dominance, flite_voices, voices
+from benchmarks import dominance, flite_voices, lip_lessons, other_sounds, voices
 from benchmarks.disturb import babble, noise
 from benchmarks.make_viseme_prior import labels, visemes
 from splatalk import progress
@@ -26,7 +27,14 @@ from splatalk.speech.visemes import VISEMES
 LENGTH = 400
 """Steps of 20 ms in a piece."""
 NO_SPEECH = 0.12
-"""Share of pieces without speech."""
+OTHER_SOUNDS = 0.18
+"""Shares of pieces of noise, hum or breath, and of music, knocks and the like."""
+CUT, EARLIEST = 0.4, 20
+"""Share of the pieces with speech in which it follows or precedes one of these, and steps that each has at least."""
+BESIDE = 0.12, (8.0, 25.0)
+"""How likely speech has music or knocks beside it, and how far below it (dB)."""
+PAUSE_S = 0.3
+"""Pauses this short belong to speaking."""
 SHAPED = 0.6, 5.0
 NOISY = 0.6, (5.0, 45.0)
 STRETCHED = 0.7, 0.10
@@ -34,12 +42,15 @@ LEVEL_DB = (-24.0, 6.0)
 """How likely a piece is heard through another microphone (dB), beside noise (dB below), from another throat (share by
 which formants move), and at what level."""
 _N_NOISES = 32
+_N_SOUNDS, _N_SOUNDS_HELD, _SOUND_SEED = 128, 24, 1907
+MOVED = {"es": 24, "fl": 16}
+"""Clips of ``benchmarks/lip_lessons.py``; of flite, less the voices held out."""
 _NOISE_S = LENGTH / listener.STEP_RATE + 1.0
 
 
 def write(path: Path, work: Path, clips: int, real_clips: int) -> None:
     """Make the lessons: ``clips`` by eSpeak NG, ``real_clips`` by flite; an eighth as many of each are held back."""
-    taught = voices.lessons(work / "voices", clips) + flite_voices.lessons(real_clips)
+    taught = voices.lessons(work / "voices", clips) + flite_voices.lessons(real_clips) + _moved(work / "voices")
     held = voices.lessons(work / "voices", voices_held(clips), held=True)
     held += flite_voices.lessons(voices_held(real_clips), held=True)
     kept: dict[str, list[np.ndarray]] = {"power": [], "mel": [], "wanted": [], "viseme": []}
@@ -51,7 +62,27 @@ def write(path: Path, work: Path, clips: int, real_clips: int) -> None:
     lengths = np.array([len(power) for power in kept["power"]])
     arrays = {name: np.concatenate(values) for name, values in kept.items()}
     with atomic_path(path) as part, part.open("wb") as file:
-        np.savez(file, lengths=lengths, n_taught=len(taught), **arrays)
+        np.savez(file, lengths=lengths, n_taught=len(taught), **arrays, **_other_sounds())
+
+
+def _moved(work: Path) -> list[voices.Lesson]:
+    """Voices whose pitch and formants were moved apart."""
+    spoken = lip_lessons.lessons(work, "es", MOVED["es"])
+    read = enumerate(lip_lessons.lessons(work, "fl", MOVED["fl"]))
+    names = lip_lessons.FLITE
+    return spoken + [lesson for k, lesson in read if names[k % len(names)] not in flite_voices.HELD]
+
+
+def _other_sounds() -> dict[str, np.ndarray]:
+    """Sounds that are no speech: ``sound_power`` (N, T) and ``sound_mel`` (N, T, 2, 80) dB; the last are held back."""
+    found = []
+    with progress.bar("Other sounds", _N_SOUNDS + _N_SOUNDS_HELD) as step:
+        for k in range(_N_SOUNDS + _N_SOUNDS_HELD):
+            rng = np.random.default_rng([_SOUND_SEED, k])
+            found.append(heard(other_sounds.somewhere(rng, round(_NOISE_S * SAMPLE_RATE))))
+            step()
+    power, mel = (np.stack(parts) for parts in zip(*found))
+    return {"sound_power": power.astype(np.float32), "sound_mel": (10.0 * np.log10(mel + 1e-10)).astype(np.float16)}
 
 
 def voices_held(clips: int) -> int:
@@ -119,6 +150,7 @@ class School:
             self.power, self.mel = data["power"], data["mel"]
             self.wanted, self.viseme = data["wanted"].astype(np.float32), data["viseme"].astype(np.int64)
             lengths, self.n_taught = data["lengths"], int(data["n_taught"])
+            sounds = [(p, linear(mel)) for p, mel in zip(data["sound_power"], data["sound_mel"])]
         self.begin = np.concatenate(([0], np.cumsum(lengths)))
         taught = slice(0, self.begin[self.n_taught])
         self.scale = self.wanted[taught].std(0)
@@ -128,7 +160,11 @@ class School:
         self.wanted[:, n:] /= self.scale[n:]
         loud = self.power[taught] > 10 ** ((TARGET_DB - listener.SPEECH_DB) / 10)
         self.typical = self.mel[taught][loud].astype(np.float64).mean((0, 1)).astype(np.float32)
+        speaks = spoken(self.viseme).astype(np.float32)
+        self.wanted = np.concatenate((self.wanted, speaks[:, None]), 1)
+        self.scale = np.append(self.scale, np.float32(1.0))
         self._noises, self._silences = _bank(noises), _bank(no_speech)
+        self._sounds, self.held_sounds = sounds[:_N_SOUNDS], sounds[_N_SOUNDS:]
 
     def clip(self, k: int) -> slice:
         return slice(self.begin[k], self.begin[k + 1])
@@ -144,8 +180,9 @@ class School:
 
     def _piece(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         gain = 10 ** (rng.uniform(*LEVEL_DB) / 10)
-        if rng.random() < NO_SPEECH:
-            power, mel = _some(self._silences, rng)
+        kind = rng.random()
+        if kind < NO_SPEECH + OTHER_SOUNDS:
+            power, mel = _some(self._silences if kind < NO_SPEECH else self._sounds, rng)
             none = np.zeros((LENGTH, self.wanted.shape[1]), np.float32)
             return power * gain, mel * gain, *at_offsets(none, np.zeros(LENGTH, np.int64))
         rows = self.clip(int(rng.integers(self.n_taught)))
@@ -154,9 +191,38 @@ class School:
         missing = LENGTH - (rows.stop - rows.start)
         decibel = _stretched(self.mel[rows].astype(np.float32), rng)
         power, mel = disturbed(self.power[rows], decibel, self._noises, rng)
+        power, mel = self._with_music(power, mel, rng)
         power, mel = (np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) * gain for a in (power, mel))
-        wanted = np.pad(self.wanted[rows], ((0, missing), (0, 0)))
-        return power, mel, *at_offsets(wanted, np.pad(self.viseme[rows], (0, missing)))
+        wanted, viseme = np.pad(self.wanted[rows], ((0, missing), (0, 0))), np.pad(self.viseme[rows], (0, missing))
+        if rng.random() < CUT:
+            silent, (other_power, other_mel) = self._other_part(rng)
+            power[silent], mel[silent] = other_power[silent], other_mel[silent]
+            wanted[silent], viseme[silent] = 0.0, VISEMES.index("sil")
+        return power, mel, *at_offsets(wanted, viseme)
+
+    def _other_part(self, rng: np.random.Generator) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """(LENGTH,) which steps are no speech, and what is heard instead: more often before speech."""
+        other = _some(self._sounds if rng.random() < 0.5 else self._silences, rng)
+        first, steps = int(rng.integers(EARLIEST, LENGTH - EARLIEST)), np.arange(LENGTH)
+        return (steps < first if rng.random() < 0.7 else steps >= first), other
+
+    def _with_music(
+        self, power: np.ndarray, mel: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sometimes music or knocks beside speech."""
+        likely, range_db = BESIDE
+        if rng.random() >= likely:
+            return power, mel
+        beside, bands = _some(self._sounds, rng)
+        gain = 10 ** ((TARGET_DB - rng.uniform(*range_db)) / 10) / max(float(beside.mean()), 1e-10)
+        return power + gain * beside[: len(power)], mel + gain * bands[: len(mel)]
+
+
+def spoken(viseme: np.ndarray) -> np.ndarray:
+    """(T,) visemes -> (T,) whether somebody speaks, short pauses included."""
+    width = round(PAUSE_S * listener.STEP_RATE)
+    sounding = np.pad(viseme != VISEMES.index("sil"), width)
+    return np.asarray(binary_closing(sounding, np.ones(width))[width:-width])
 
 
 def at_offsets(wanted: np.ndarray, viseme: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,6 +262,10 @@ def _stretched(decibel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     low = np.minimum(place.astype(int), N_BANDS - 2)
     part = (place - low).astype(np.float32)
     return np.asarray(decibel[..., low] * (1.0 - part) + decibel[..., low + 1] * part)
+
+
+def linear(decibel: np.ndarray) -> np.ndarray:
+    return np.asarray(10.0 ** (decibel.astype(np.float32) / 10.0))
 
 
 def _bank(make) -> list[tuple[np.ndarray, np.ndarray]]:  # type: ignore[no-untyped-def]

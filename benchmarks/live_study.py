@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.common import shared_recordings, told
 from benchmarks.speech_study import blocks, correlation
-from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder
+from splatalk.avatar.audio_encoder import AudioEncoder, fit_audio_encoder, smiles
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.capture import Capture
 from splatalk.evaluate.mouth import Range, closed_share
@@ -85,6 +85,7 @@ class Study:
         self.train, self.test = capture.train_frames(), capture.test_frames()
         self.basis = MouthBasis.fit(landmarks[self.train], capture.tracks.neutral)
         self.mouth = self.basis.encode(landmarks)
+        self.unheard = smiles(capture.tracks.blendshapes, capture.fps)
         self.seen = mouth_opening_and_width(landmarks)
         self.usual = Range.of(self.seen[capture.tracks.valid, 0])
 
@@ -93,7 +94,12 @@ class Study:
 
     def fit(self, windows: np.ndarray) -> AudioEncoder:
         encoder = fit_audio_encoder(
-            windows[self.train], self.mouth[self.train], self.basis, visemes=live.VISEMES, words=False
+            windows[self.train],
+            self.mouth[self.train],
+            self.basis,
+            unheard=self.unheard[self.train],
+            visemes=live.VISEMES,
+            words=False,
         )
         assert encoder is not None, "no speech to learn from"
         return encoder
@@ -107,7 +113,7 @@ class Study:
         figures += (
             [np.nan, np.nan]
             if encoder
-            else blocks(windows, self.mouth, self.basis, self.seen, live.VISEMES, words=False)
+            else blocks(windows, self.mouth, self.unheard, self.basis, self.seen, live.VISEMES, words=False)
         )
         fps, restless, closed = self.capture.fps, [], []
         for drive in self.drives:

@@ -1,11 +1,12 @@
 """Make ``splatalk/speech/listener.safetensors``: teach a causal network what is heard in a whole recording.
 
-    python -m benchmarks.make_listener WORK [--clips 80] [--real-clips 24] [--steps 1500] [--go-on]
+    python -m benchmarks.make_listener WORK [--clips 80] [--real-clips 24] [--steps 1500] [--go-on] [--keep 0]
 
 WORK keeps the lessons, so that a second run only trains. They are synthesised (``benchmarks/listener_lessons.py``):
 sentences of Python's own documentation read by eSpeak NG and flite in many voices, rooms and noises. What the network
 is to say: visemes and the curves of ``benchmarks/dominance.py`` from the phonemes' times, which are known; ``prosody``;
-and the shipped prior's articulation. No face, no truth, no recording of anybody.
+the shipped prior's articulation; and whether it is speech, for which it also hears sounds that are none
+(``benchmarks/other_sounds.py``). No face, no truth, no recording of anybody.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from benchmarks.listener_lessons import LENGTH, School, at_offsets, inputs, write
+from benchmarks.listener_lessons import LENGTH, School, at_offsets, inputs, linear, write
 from splatalk.files import atomic_path
 from splatalk.speech import PROSODY, listener
 from splatalk.speech.lip_reading import CLOSED, CURVES
@@ -30,13 +31,16 @@ from splatalk.speech.visemes import VISEMES
 
 W = listener.WIDTH
 BATCH = 10
-RATE = 2e-3
+RATE, RISES, FALLS = 2e-3, 40, 0.4
+"""Of learning: at most, steps until it is there, and the share of all steps over whose course it falls to nothing."""
 VISEMES_COUNT = 1.2
 """What the cross-entropy of the visemes counts beside the mean squared error of everything else."""
-WARM_UP = 10
+WARM_UP = 4
 """Steps of a piece at whose beginning nothing is asked."""
 FALSE_ALARMS = 0.02
 LOOKAHEADS = (0, 4, 8, 16)
+SPEAKING_COUNTS = 1.0
+"""What the cross-entropy of whether somebody speaks counts."""
 _N, _OFFSETS = len(listener.OUTPUTS), len(listener.OFFSETS)
 
 
@@ -94,7 +98,7 @@ def unit(school: School) -> Tensor:
 
 
 def weights() -> Tensor:
-    """(E,) what an error of each output but the visemes counts: the lips' opening most, then the rest of the lips."""
+    """What an error of each output between visemes and speaking counts: the lips' opening most, then the other lips."""
     counts = {"opening": 3.0, "width": 1.5, "activity": 2.0} | dict.fromkeys(ARTICULATION[2:], 1.0)
     return torch.tensor([counts.get(name, 0.4) for name in (*CURVES, *PROSODY, *ARTICULATION)])
 
@@ -105,23 +109,27 @@ def teach(school: School, steps: int, begun: dict[str, np.ndarray] | None) -> Ne
     if begun is not None:
         network.take(begun, unit(school))
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda k: min((k + 1) / RISES, (steps - k) / (FALLS * steps), 1.0)
+    )
     began = time.process_time()
     for step in range(1, steps + 1):
         x, wanted, viseme = (torch.from_numpy(a) for a in school.batch(rng, BATCH))
         said = network(x)[:, WARM_UP:]
-        error = said[..., len(VISEMES) :] - wanted[:, WARM_UP:]
+        error = said[..., len(VISEMES) : -1] - wanted[:, WARM_UP:, :, :-1]
         missed = F.cross_entropy(said[..., : len(VISEMES)].flatten(0, 2), viseme[:, WARM_UP:].flatten())
-        loss = (error.square() * counts).mean() + VISEMES_COUNT * missed
+        mistaken = F.binary_cross_entropy_with_logits(said[..., -1], wanted[:, WARM_UP:, :, -1])
+        loss = (error.square() * counts).mean() + VISEMES_COUNT * missed + SPEAKING_COUNTS * mistaken
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        if step % 50 == 0 or step == steps:
+        if step % 250 == 0 or step == steps:
             took = time.process_time() - began
             print(
-                f"{step} {took:.0f} s, loss {loss.item():.3f}, {missed.item():.3f}; {judged(network, school)}",
+                f"{step} {took:.0f} s, loss {loss.item():.3f}, {missed.item():.3f}, "
+                f"{mistaken.item():.3f}; {judged(network, school)}",
                 flush=True,
             )
     return network
@@ -129,15 +137,16 @@ def teach(school: School, steps: int, begun: dict[str, np.ndarray] | None) -> Ne
 
 @torch.no_grad()
 def judged(network: Network, school: School) -> str:
-    """On clips held back, at each lookahead: correlation of both openings, and share of closed lips that is found."""
+    """On what was held back, at each lookahead: correlation of both openings, and share of closed lips that is found;
+    shares of speech and of other sounds that are taken for speech."""
     said, wanted, viseme = [], [], []
     for k in school.held:
         rows = school.clip(k)
-        mel = 10 ** (school.mel[rows].astype(np.float32) / 10)
-        said.append(network(torch.from_numpy(inputs(school.power[rows][None], mel[None], school.typical)))[0])
+        said.append(heard(network, school, school.power[rows], linear(school.mel[rows])))
         known = at_offsets(school.wanted[rows], school.viseme[rows])
         wanted.append(known[0])
         viseme.append(known[1])
+    others = torch.cat([heard(network, school, *sound) for sound in school.held_sounds])
     out, true, shape = torch.cat(said), np.concatenate(wanted), np.concatenate(viseme)
     closed = out[..., : len(VISEMES)].softmax(-1)[..., CLOSED].numpy()
     values = out[..., len(VISEMES) :].numpy()
@@ -148,8 +157,22 @@ def judged(network: Network, school: School) -> str:
         curve, prior = (np.corrcoef(values[:, j, c], true[:, j, c])[0, 1] for c in columns)
         truly = shape[:, j] == CLOSED
         limit = np.quantile(closed[~truly, j], 1.0 - FALSE_ALARMS)
-        parts.append(f"{20 * lookahead} ms {curve:.3f} {prior:.3f} {(closed[truly, j] > limit).mean():.2f}")
-    return ", ".join(parts)
+        speech = (values[true[:, j, -1] > 0, j, -1] > 0).mean()
+        taken = (others[:, j, -1] > 0).float().mean()
+        found = (closed[truly, j] > limit).mean()
+        parts.append(f"{20 * lookahead} ms {curve:.3f} {prior:.3f} {found:.2f}, {speech:.3f} {taken:.3f}")
+    return "; ".join(parts)
+
+
+def heard(network: Network, school: School, power: np.ndarray, mel: np.ndarray) -> Tensor:
+    """Power (T,) and mel power (T, 2, 80) of a sound -> (T, offsets, outputs)."""
+    return network(torch.from_numpy(inputs(power[None], mel[None], school.typical)))[0]
+
+
+def between(learned: dict[str, np.ndarray], begun: dict[str, np.ndarray], keep: float) -> dict[str, np.ndarray]:
+    """Mean of the weights after and before: hears what is unlike the lessons better (Wortsman et al. 2022, WiSE-FT)."""
+    mixed = {n: (1.0 - keep) * array.astype(np.float32) + keep * begun[n] for n, array in learned.items()}
+    return {name: array.astype(np.float16) for name, array in mixed.items()}
 
 
 def main() -> None:
@@ -159,6 +182,7 @@ def main() -> None:
     parser.add_argument("--real-clips", type=int, default=24)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--go-on", action="store_true", help="begin with the shipped network instead of a new one")
+    parser.add_argument("--keep", type=float, default=0.0, help="share of what it began with that is kept, 0 to 1")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     kept = options.work / "listener_lessons.npz"
@@ -166,9 +190,13 @@ def main() -> None:
         write(kept, options.work, options.clips, options.real_clips)
     school = School(kept)
     print(f"{school.begin[-1] / listener.STEP_RATE / 60:.0f} min of lessons, pieces of {LENGTH} steps", flush=True)
-    network = teach(school, options.steps, load_file(listener.FILE) if options.go_on else None)
+    begun = load_file(listener.FILE) if options.go_on else None
+    network = teach(school, options.steps, begun)
+    tensors = network.tensors(unit(school), school.typical)
+    if begun is not None:
+        tensors = between(tensors, begun, options.keep)
     with atomic_path(listener.FILE) as temporary:
-        save_file(network.tensors(unit(school), school.typical), str(temporary))
+        save_file(tensors, str(temporary))
         temporary.chmod(0o644)
 
 

@@ -3,7 +3,8 @@
 Whisper attends over thirty seconds in both directions, so its features cannot be had while somebody is still speaking.
 A small causal convolution network was taught, by ``benchmarks/make_listener.py``, to estimate what follows from them,
 and what synthesised voices with known phonemes do with their lips: the shapes of ``lip_reading``, prosody and
-articulation at times from 120 ms after to 440 ms before the newest sample. Sound is heard in steps of 20 ms that do not
+articulation at times from 120 ms after to 440 ms before the newest sample, and whether that is speech: where music or
+knocks are heard, there is no voice activity. Sound is heard in steps of 20 ms that do not
 depend on how it arrives, so neither do the estimates. Rumble is cut off; level and long-term spectrum, which are the
 microphone's and the room's as much as the speaker's, are followed and taken out.
 """
@@ -34,8 +35,8 @@ STEP_RATE = SAMPLE_RATE / STEP
 WIDTH = 96
 """C, numbers that are known after each step. ``hear`` gives one more: 1 while there is sound, 0 in silence."""
 
-OUTPUTS = (*VISEMES, *CURVES, *PROSODY, *ARTICULATION)
-"""What the network says of a moment; visemes as logarithms of odds."""
+OUTPUTS = (*VISEMES, *CURVES, *PROSODY, *ARTICULATION, "speaking")
+"""What the network says of a moment; visemes, and whether somebody speaks, as logarithms of odds."""
 N_ESTIMATES = len(SHAPES) + len(PROSODY) + len(ARTICULATION)
 """E, columns of an estimate: ``SHAPES``, ``PROSODY``, ``ARTICULATION``."""
 
@@ -66,6 +67,7 @@ _WINDOW = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
 _TAIL = N_FFT - HOP
 _ACTIVITY = PROSODY.index("activity")
 _SURE = (0.25, 0.75)  # estimated activity that counts as none and as full: a closed mouth must be quite closed
+_SPEAKS = (-1.0, 1.0)  # logarithm of odds of speech that counts as none and as full
 _CLOSES = (0.05, 0.30)  # probability of closed lips that does nothing, and that closes them; chosen on an enrolment
 
 
@@ -226,9 +228,9 @@ def estimates(known: np.ndarray, lookahead: int, context: int) -> np.ndarray:
     n = len(VISEMES)
     chances = np.exp(said[..., :n] - said[..., :n].max(-1, keepdims=True))
     chances /= chances.sum(-1, keepdims=True)
-    curves, voice = said[..., n : n + len(CURVES)], said[..., n + len(CURVES) :]
+    curves, voice = said[..., n : n + len(CURVES)], said[..., n + len(CURVES) : -1]
     closed = _ramp(chances[..., CLOSED : CLOSED + 1], _CLOSES)
-    voice[..., _ACTIVITY] = _ramp(voice[..., _ACTIVITY], _SURE)
+    voice[..., _ACTIVITY] = _ramp(voice[..., _ACTIVITY], _SURE) * _ramp(said[..., -1], _SPEAKS)
     found = np.concatenate((chances, curves, closed, voice), -1)
     return np.asarray(found * known[..., None, WIDTH:], dtype=np.float32)
 

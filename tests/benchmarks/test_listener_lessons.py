@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.listener_lessons import LENGTH, at_offsets, disturbed, heard, inputs
+from benchmarks.listener_lessons import LENGTH, at_offsets, disturbed, heard, inputs, spoken
 from splatalk.speech import listener, read_audio
 from tests.conftest import SAMPLE_SPEECH
 
@@ -34,6 +34,12 @@ def test_what_is_to_be_known_stands_at_its_offset() -> None:
     for j, offset in enumerate(listener.OFFSETS):
         assert known[50, j, 0] == shapes[50, j] == 51 + offset
     assert known[0, -1, 0] == 0 and shapes[-1, 0] == 0, "silence before and after"
+
+
+def test_short_pauses_belong_to_speaking() -> None:
+    viseme = np.zeros(100, int)
+    viseme[[20, 30, 60]] = 5
+    np.testing.assert_array_equal(np.flatnonzero(spoken(viseme)), [*range(20, 31), 60])
 
 
 def test_noise_is_added_and_nothing_moves_in_time() -> None:
