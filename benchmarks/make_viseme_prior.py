@@ -5,8 +5,8 @@
 A small network from Whisper's features to visemes, to the curves of ``benchmarks/dominance.py`` and to whether it is
 speech, and a ridge regression to the curves. Taught by synthesised speech whose phoneme times are known
 (``benchmarks/voices.py``, ``lip_lessons.py``; WORK keeps it; needs flite) and by other sounds. No recording and no face
-is used. Prints how well it reads what was left out. Making the clips takes about half an hour of one core, once; teaching
-a quarter of an hour.
+is used. Prints how well it reads what was left out. The clips take about half an hour of one core, once, teaching
+takes a quarter.
 """
 
 from __future__ import annotations
