@@ -7,6 +7,9 @@ import errno
 import os
 import secrets
 import shutil
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +28,12 @@ _MEANING = {
     errno.EEXIST: ("a part of the path is a file, not a folder", "Choose another path."),
     errno.EISDIR: ("there is a folder of that name", "Choose another name."),
 }
+DAMAGED_ARCHIVE: tuple[type[Exception], ...] = (
+    OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RuntimeError, SyntaxError, tokenize.TokenError,
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error,
+)  # fmt: skip
+"""All that numpy and zipfile raise when an ``.npz`` is damaged. NotImplementedError, an unknown compression, is a
+RuntimeError; SyntaxError and TokenError are what reading the header of an array as Python may end in."""
 # Libraries written in other languages report a full disk as text in an exception of their own.
 _FULL_DISK_TEXT = ("no space left on device", "disk quota exceeded")
 

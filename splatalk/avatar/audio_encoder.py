@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from splatalk.avatar.controls import BLENDSHAPES
+from splatalk.avatar.controls import SMILE_SHAPES
 from splatalk.avatar.face_mesh import N_LANDMARKS
 from splatalk.avatar.mouth_basis import MouthBasis, mouth_opening_and_width
 from splatalk.avatar.ridge import ridge
@@ -41,7 +41,6 @@ _CLOSING_GAIN = 2.5
 """Of windows that hold only probabilities: closed lips are certain from 0.4, as a window row averages 80 ms."""
 _SEALED_QUANTILE = 0.05
 _SMILE_S = 0.32
-_SMILES = [BLENDSHAPES.index(name) for name in ("mouthSmileLeft", "mouthSmileRight")]
 _SILENT_FRAME_WEIGHT = 0.2
 _REST_FRAMES = 25  # recorded silence that counts as much as the assumption that a silent mouth is closed
 
@@ -156,7 +155,7 @@ def smiles(blendshapes: np.ndarray, fps: float) -> np.ndarray:
     Returns:
         (N, 1) for ``fit_audio_encoder``.
     """
-    smile = blendshapes[:, _SMILES].mean(1, keepdims=True, dtype=np.float64)
+    smile = blendshapes[:, list(SMILE_SHAPES)].mean(1, keepdims=True, dtype=np.float64)
     return np.asarray(gaussian_filter1d(smile, _SMILE_S * fps, axis=0))
 
 

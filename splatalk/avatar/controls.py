@@ -25,6 +25,7 @@ MOUTH_SHAPES: tuple[int, ...] = tuple(
     i for i, name in enumerate(BLENDSHAPES) if name.startswith(("jaw", "mouth", "tongue", "cheekPuff"))
 )
 UPPER_SHAPES: tuple[int, ...] = tuple(i for i in range(len(BLENDSHAPES)) if i not in MOUTH_SHAPES)
+SMILE_SHAPES: tuple[int, ...] = tuple(BLENDSHAPES.index(name) for name in ("mouthSmileLeft", "mouthSmileRight"))
 
 
 @dataclasses.dataclass

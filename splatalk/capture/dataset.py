@@ -12,13 +12,13 @@ import dataclasses
 import json
 import struct
 import wave
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from splatalk import files
 from splatalk.avatar.face_mesh import N_LANDMARKS
 from splatalk.capture import pictures, reasons
 from splatalk.capture.footage import Films, Footage, PictureFolders
@@ -103,9 +103,7 @@ class Tracks:
                     if arrays[name].dtype == np.uint8:  # numbers are plain before version 3
                         arrays[name] = unpack(arrays[name], step)
                 reason = data["reason"] if "reason" in data else np.zeros(0, np.uint8)  # version 1 did not say
-        # All that numpy and zipfile raise on damage; NotImplementedError is an unknown compression.
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, MemoryError,
-                NotImplementedError, SyntaxError, TypeError, RuntimeError, zlib.error) as error:  # fmt: skip
+        except files.DAMAGED_ARCHIVE as error:
             raise FormatError(f"The tracks in {path} cannot be read ({_brief(error)}).", _HINT) from error
         for name, shape in _SHAPES.items():
             wanted = tuple(n_frames if side == "N" else side for side in shape)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from splatalk import files
 from splatalk.capture.film import Film, FilmWriter, join
 from splatalk.capture.measurements import Measurements
 
@@ -53,7 +52,7 @@ class Parts:
             try:
                 with np.load(path, allow_pickle=False) as data:
                     rows = Measurements(**{name: data[name] for name in data.files})
-            except (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile, zlib.error):
+            except files.DAMAGED_ARCHIVE:
                 return
             yield rows
             if len(rows) < BATCH:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from splatalk.avatar.controls import BLENDSHAPES, Performance
+from splatalk.avatar.controls import SMILE_SHAPES, Performance
 from splatalk.avatar.model import Avatar
 from splatalk.drive.adjust import spoken_mouth
 from splatalk.drive.manner import STYLES, MannerWalk, absolute, relative
@@ -38,7 +38,6 @@ SILENT_RUN_S, SILENT_TOTAL_S = 1.2, 5.0
 _ACTIVITY = PROSODY.index("activity")
 _NECK = np.array([0.0, 0.12, 0.03])  # metres in the head frame: what a nod turns about
 _BLINK = slice(8, 10)
-_SMILES = [BLENDSHAPES.index(name) for name in ("mouthSmileLeft", "mouthSmileRight")]
 _MOTION = ("head_pose", "torso_pose", "expression", "gaze")
 
 
@@ -193,7 +192,7 @@ def voice_activity(samples: np.ndarray, fps: float, n: int) -> np.ndarray:
 
 def smile_code(avatar: Avatar) -> np.ndarray:
     """(C,) what a slight smile adds to the mouth; next to nothing for a face that was never recorded smiling."""
-    code = SMILE * avatar.curves_to_mouth.cpu().numpy()[_SMILES].sum(0)
+    code = SMILE * avatar.curves_to_mouth.cpu().numpy()[list(SMILE_SHAPES)].sum(0)
     return np.asarray(code / max(float(np.abs(code).max()), 1.0), dtype=np.float32)  # within a standard deviation
 
 

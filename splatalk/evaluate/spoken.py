@@ -118,7 +118,7 @@ def measure(avatar: Avatar, drive: Drive, usual: Usual, backend: str = "auto", d
 
 
 def _synthetic(avatar: Avatar, drive: Drive, samples: np.ndarray, case: _Case) -> dict[str, float]:
-    """The worst of the synthetic voices, and what it loses against the person's own."""
+    """The worst of the synthetic voices that say the text."""
     assert drive.text is not None
     marks = read_phonemes(drive.phonemes) if drive.phonemes is not None else None
     found = []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from splatalk import progress
+from splatalk import files, progress
 from splatalk.capture.decode import probe, read_frames
 from splatalk.capture.faces import FaceFinder
 from splatalk.capture.framing import look
@@ -85,9 +84,7 @@ def _of_arrays(path: Path) -> Truth:
             raise ValueError("opening or frame rate impossible")
         if points is not None and (points.shape != (n, 68, 3) or not np.isfinite(points).all()):
             raise ValueError("landmarks impossible")
-    # All that numpy and zipfile raise on damage; NotImplementedError is an unknown compression.
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError,
-            SyntaxError, RuntimeError, zlib.error) as error:  # fmt: skip
+    except files.DAMAGED_ARCHIVE as error:
         raise FormatError(f"The truth in {path} cannot be read ({type(error).__name__}: {error}).", _HINT) from error
     width = np.full(n, np.nan)
     if points is not None:
